@@ -8,17 +8,17 @@ export type BotsMode = 'exclude' | 'include';
 export class BotRule {
   /** Mode and version of the bot list: equal strings give equal results. */
   readonly version: string;
-  readonly #mode: BotsMode;
+  readonly mode: BotsMode;
   readonly #memo = new Map<string, boolean>();
 
   constructor(mode: BotsMode) {
-    this.#mode = mode;
+    this.mode = mode;
     this.version = mode === 'include' ? 'include' : `exclude;isbot=${versionOf('isbot')}`;
   }
 
   /** True if views leave out pageviews with this user agent. Pageviews without a user agent are kept. */
   excludes(userAgent: string | undefined): boolean {
-    if (this.#mode === 'include' || userAgent === undefined || userAgent === '') return false;
+    if (this.mode === 'include' || userAgent === undefined || userAgent === '') return false;
     const known = this.#memo.get(userAgent);
     if (known !== undefined) return known;
     const result = isbot(userAgent);

@@ -22,10 +22,31 @@ export const recordsVersion = 4;
 export type Decoded = Fact | { readonly type: 'invalid'; readonly reason: string };
 
 export function encodeRecord(fact: Fact, urls: UrlRules): NewRecord {
-  return { topic: topicOf(fact), key: keyOf(fact, urls), value: Buffer.from(JSON.stringify(fact)) };
+  return { topic: topicOf(fact), key: keyOf(fact, urls), value: Buffer.from(recordText(fact)) };
 }
 
-function keyOf(fact: Fact, urls: UrlRules): string {
+/** `JSON.stringify(fact)`; of pageviews, nearly all facts, at half the cost. */
+export function recordText(fact: Fact): string {
+  if (fact.type !== 'pageview') return JSON.stringify(fact);
+  const { visitor, url, timestamp, eventId, receivedAt, userAgent, referrer, country, importId } = fact;
+  let text = `{"type":"pageview","visitor":${quoted(visitor)},"url":${quoted(url)},"timestamp":${timestamp},"eventId":${quoted(eventId)},"receivedAt":${receivedAt}`;
+  if (userAgent !== undefined) text += `,"userAgent":${quoted(userAgent)}`;
+  if (referrer !== undefined) text += `,"referrer":${quoted(referrer)}`;
+  if (country !== undefined) text += `,"country":${quoted(country)}`;
+  if (importId !== undefined) text += `,"importId":${quoted(importId)}`;
+  return `${text}}`;
+}
+
+/** Code units that JSON writes in another way, and surrogates, which it does where they are unpaired. */
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const notPlain = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+function quoted(text: string): string {
+  return notPlain.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
+/** The partition key of a fact. */
+export function keyOf(fact: Fact, urls: UrlRules): string {
   if (fact.type === 'pageview') {
     const normalized = urls.normalize(fact.url);
     return normalized.ok ? normalized.url : fact.url;

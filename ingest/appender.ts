@@ -1,27 +1,29 @@
 /** Facts on their way into a sink: in batches, a bounded number of them under way, so that making facts and syncing overlap. */
-import type { Fact } from '../facts/fact.js';
-import type { FactSink } from './fact-sinks.js';
-
 /** Facts in one append, and appends under way at once: together the bound on memory. */
 const batchFacts = 2_000;
 const maxInFlight = 4;
 
+/** What batches go into: facts, or the records of facts. */
+export interface Appending<Item> {
+  append(items: readonly Item[]): Promise<void>;
+}
+
 /** Collects facts into batches and keeps a bounded number of appends under way. */
-export class Appender {
-  readonly #sink: Pick<FactSink, 'append'>;
+export class Appender<Item> {
+  readonly #sink: Appending<Item>;
   readonly #onDurable: (facts: number) => void;
-  #batch: Fact[] = [];
+  #batch: Item[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
   /** @param onDurable told how many facts have just become durable */
-  constructor(sink: Pick<FactSink, 'append'>, onDurable: (facts: number) => void) {
+  constructor(sink: Appending<Item>, onDurable: (facts: number) => void) {
     this.#sink = sink;
     this.#onDurable = onDurable;
   }
 
   /** True when the batch is full and wants a flush. */
-  add(fact: Fact): boolean {
+  add(fact: Item): boolean {
     this.#batch.push(fact);
     return this.#batch.length >= batchFacts;
   }
@@ -52,7 +54,7 @@ export class Appender {
    * Never rejects: the failure waits for the next flush or drain. No async function: it would hold the facts until they are durable, and the
    * garbage collector would copy them while only their encoded bytes are needed.
    */
-  #append(batch: readonly Fact[]): Promise<void> {
+  #append(batch: readonly Item[]): Promise<void> {
     const facts = batch.length;
     return this.#sink.append(batch).then(
       () => this.#onDurable(facts),

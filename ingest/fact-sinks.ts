@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fact } from '../facts/fact.js';
 import { encodeRecord } from '../facts/record.js';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
-import type { LogWriter } from '../log/log.js';
+import type { LogWriter, NewRecord } from '../log/log.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 
 export interface FactSink {
@@ -14,6 +14,8 @@ export interface FactSink {
   readonly name: string;
   /** Durable when it resolves. Throws a SwaError when it gave up. */
   append(facts: readonly Fact[]): Promise<void>;
+  /** The same of records that were made of facts; absent where facts do not become records here. */
+  readonly appendRecords?: (records: readonly NewRecord[]) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -21,6 +23,7 @@ export function logSink(log: LogWriter, urls: UrlRules): FactSink {
   return {
     name: 'the log',
     append: async (facts) => log.append(facts.map((fact) => encodeRecord(fact, urls))),
+    appendRecords: (records) => log.append(records),
     close: () => log.close(),
   };
 }
@@ -30,11 +33,18 @@ export function logSink(log: LogWriter, urls: UrlRules): FactSink {
  * @param onWait told why, before each wait
  */
 export function patientSink(
-  sink: Pick<FactSink, 'append'>,
+  sink: Pick<FactSink, 'append' | 'appendRecords'>,
   signal: AbortSignal,
   onWait: (error: SwaError) => void,
-): Pick<FactSink, 'append'> {
-  return { append: (facts) => retried(() => sink.append(facts), { tries: Infinity, signal, onWait }) };
+): Pick<FactSink, 'append' | 'appendRecords'> {
+  const retrying = { tries: Infinity, signal, onWait };
+  const { appendRecords } = sink;
+  return {
+    append: (facts) => retried(() => sink.append(facts), retrying),
+    ...(appendRecords === undefined
+      ? {}
+      : { appendRecords: (records) => retried(() => appendRecords(records), retrying) }),
+  };
 }
 
 export interface CollectorSinkOptions {

@@ -6,7 +6,7 @@ import { open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError } from '../lib/errors/errors.js';
 import { isGzip, refuseOtherKinds } from './file-kinds.js';
-import { LineSplitter, checkFile, type ByteProgress, type Line } from './lines.js';
+import { LineSplitter, checkFile, type ByteProgress, type LineBlock } from './lines.js';
 
 export interface FollowOptions {
   /** How often an end is looked at again. */
@@ -23,7 +23,7 @@ export async function* followLines(
   progress: ByteProgress,
   signal: AbortSignal | undefined,
   { pollMs, graceMs }: FollowOptions = followDefaults,
-): AsyncGenerator<readonly Line[]> {
+): AsyncGenerator<LineBlock> {
   await checkFile(path);
   const file = await open(path);
   try {
@@ -40,9 +40,9 @@ export async function* followLines(
         position += bytesRead;
         silentMs = 0;
         progress.readBytes = position;
-        const lines = splitter.push(bytes);
+        const blocks = splitter.push(bytes);
         progress.nulBytes = splitter.nulBytes;
-        if (lines.length > 0) yield lines;
+        yield* blocks;
         continue;
       }
       if (signal?.aborted === true) break;
@@ -53,8 +53,7 @@ export async function* followLines(
       await sleep(pollMs, undefined, { signal }).catch(() => undefined);
       silentMs += pollMs;
     }
-    const rest = splitter.end();
-    if (rest.length > 0) yield rest;
+    yield* splitter.end();
   } finally {
     await file.close();
   }

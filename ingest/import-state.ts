@@ -52,9 +52,9 @@ export function newImportCounts(): ImportCounts {
 /** Reasons told apart; some come from outside. */
 const maxReasons = 40;
 
-export function countReason(by: Record<string, number>, reason: string): void {
+export function countReason(by: Record<string, number>, reason: string, lines = 1): void {
   const key = reason in by || Object.keys(by).length < maxReasons ? reason : 'other reasons';
-  by[key] = (by[key] ?? 0) + 1;
+  by[key] = (by[key] ?? 0) + lines;
 }
 
 export const importStateSchema = importCountsSchema.extend({

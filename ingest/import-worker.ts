@@ -15,14 +15,15 @@ import { patientSink, type FactSink } from './fact-sinks.js';
 import { whyWaiting } from './import.js';
 import { RecordedImport } from './recorded-import.js';
 import type { FormatOf } from './line-format.js';
+import { takeThreadCount } from './take-threads.js';
 import { RejectFile, defaultRejectPath } from './reject-file.js';
 
 export interface ImportWorkerOptions {
   readonly dataDir: string;
   readonly jobs: JobQueue<'import'>;
-  readonly sink: Pick<FactSink, 'append'>;
+  readonly sink: Pick<FactSink, 'append' | 'appendRecords'>;
   readonly urls: UrlRules;
-  readonly bots: Pick<BotRule, 'excludes'>;
+  readonly bots: Pick<BotRule, 'excludes' | 'mode'>;
   readonly formatOf: FormatOf;
   readonly clock: Clock;
   /** Called when an import moves on, ends or fails. */
@@ -143,6 +144,7 @@ export class ImportWorker {
         sink: patientSink(sink, signal, (error) => say(`waits: ${error.message}`)),
         urls,
         bots,
+        threads: takeThreadCount(),
         signal,
         onRejected: (line) => rejects.add(line),
         onProgress: () => say(null),

@@ -7,17 +7,17 @@ import { createHash } from 'node:crypto';
 import type { KnownPart } from './import-ledger.js';
 import { countReason, newImportCounts, type ImportCounts } from './import-state.js';
 import type { Clock } from '../lib/time/clock.js';
-import { SwaError } from '../lib/errors/errors.js';
 import type { BotRule } from '../facts/bots.js';
-import { admit, type Warning } from '../facts/door.js';
-import type { Fact } from '../facts/fact.js';
+import type { Warning } from '../facts/door.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import { Appender } from './appender.js';
 import type { FactSink } from './fact-sinks.js';
-import { withValue, type FileFormat, type LineReader } from './line-format.js';
-import { LineIds } from './line-ids.js';
+import type { FileFormat, LineReader } from './line-format.js';
+import { LineIds, digestWords } from './line-ids.js';
 import { followLines, type FollowOptions } from './follow.js';
-import { newByteProgress, readLines, type ByteProgress, type Line } from './lines.js';
+import { cutLines, newByteProgress, readLines, type ByteProgress, type LineBlock } from './lines.js';
+import { hasOwnId, isBots, type TakenBlock } from './take-lines.js';
+import { FactRoute, recordRoute, type Route } from './take-routes.js';
 
 export interface RejectedLine {
   /** Where one import has several. */
@@ -31,7 +31,7 @@ export interface ImportOptions {
   /** Path, or '-' for stdin. */
   readonly path: string;
   readonly format: FileFormat;
-  readonly sink: Pick<FactSink, 'append'>;
+  readonly sink: Pick<FactSink, 'append' | 'appendRecords'>;
   readonly urls: UrlRules;
   /** Names the import in its pageviews, where lines do not name one themselves. */
   readonly importId?: string;
@@ -40,7 +40,11 @@ export interface ImportOptions {
   /** Keys the hash over lines; empty by default. */
   readonly trailKey?: string;
   /** Which accepted pageviews are counted as bots'; none without it. */
-  readonly bots?: Pick<BotRule, 'excludes'>;
+  readonly bots?: Pick<BotRule, 'excludes' | 'mode'>;
+  /** Threads that lines are taken in, where the sink takes records and the format can be read elsewhere. Default 0: this thread alone. */
+  readonly threads?: number;
+  /** Blocks that this thread takes alone before others are started. Default 16: 4 MB. */
+  readonly blocksBeforeThreads?: number;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
   readonly onWarning?: (warning: Warning, line: number) => void;
@@ -55,9 +59,6 @@ export interface ImportOptions {
   /** Stops between batches; what was accepted stays accepted. */
   readonly signal?: AbortSignal;
 }
-
-/** Lines a format is told by. */
-const sampledLines = 200;
 
 /** What an import took of a file: half-open, lines counted from 0, and a hash over all before `toLine`. */
 export interface TakenLines {
@@ -75,12 +76,12 @@ export async function importFile(
 ): Promise<ImportCounts> {
   const before = { ...counts };
   try {
-    return await importLines(options, counts);
+    return await importByRoute(options, counts);
   } catch (error) {
     if (!(error instanceof OtherLines)) throw error;
     Object.assign(counts, before);
     const { known: _known, ...fromItsBeginning } = options;
-    return await importLines(fromItsBeginning, counts);
+    return await importByRoute(fromItsBeginning, counts);
   }
 }
 
@@ -96,10 +97,10 @@ class LineTrail {
     this.#hash.update(`${key}\n`);
   }
 
-  add(lines: readonly Line[]): void {
-    if (lines.length === 0) return;
-    this.count += lines.length;
-    this.#hash.update(`${lines.map(({ text }) => text).join('\n')}\n`);
+  add(block: LineBlock, { lines, trail }: Pick<TakenBlock<unknown>, 'lines' | 'trail'>): void {
+    if (lines === 0) return;
+    this.count += lines;
+    this.#hash.update(trail ?? (block.kind === 'bytes' ? block.bytes : '')).update('\n');
   }
 
   digest(): string {
@@ -107,47 +108,45 @@ class LineTrail {
   }
 }
 
-async function importLines(options: ImportOptions, counts: ImportCounts): Promise<ImportCounts> {
+function importByRoute(options: ImportOptions, counts: ImportCounts): Promise<ImportCounts> {
+  const route = recordRoute(options);
+  return route === undefined
+    ? importLines(options, counts, new FactRoute(options))
+    : importLines(options, counts, route);
+}
+
+async function importLines<Item>(
+  options: ImportOptions,
+  counts: ImportCounts,
+  route: Route<Item>,
+): Promise<ImportCounts> {
   const { known } = options;
   const knownLines = known?.lines ?? 0;
   const trail = new LineTrail(options.trailKey ?? '');
   const progress = newByteProgress();
-  const appender = new Appender(options.sink, (facts) => {
+  const appender = new Appender(route.sink, (facts) => {
     counts.accepted += facts;
     counts.unconfirmed -= facts;
   });
   const nulBytesBefore = counts.nulBytes;
-  let opened: LineReader | undefined;
-  let ids = new LineIds();
+  const ids = new LineIds();
   try {
-    for await (const lines of linesOf(options, progress)) {
+    for await (const { block, taken } of route.taken(linesInParts(options, progress))) {
       counts.nulBytes = nulBytesBefore + progress.nulBytes;
-      if (opened === undefined) {
-        opened = openNamed(options, lines);
-        ids = new LineIds(options.format.lineKey?.());
-        options.onOpened?.(opened);
-      }
-      const reader = opened;
-      const receivedAt = options.clock();
-      const whole = lines.filter((line) => line.ended || isWhole(line, reader, options.path));
-      counts.waiting += lines.length - whole.length;
-      const first = whole.slice(0, Math.max(0, knownLines - trail.count));
-      if (first.length > 0) {
-        for (const line of first)
-          takeLine(line, receivedAt, reader, { ...options, ...inSilence }, newImportCounts(), ids);
-        trail.add(first);
+      const isKnown = trail.count < knownLines;
+      trail.add(block, taken);
+      counts.waiting += taken.waiting;
+      if (isKnown) {
+        for (const i of taken.facts.keys()) ids.count(taken.digests, digestWords * i);
         if (trail.count === knownLines) {
           if (trail.digest() !== known?.hash) throw new OtherLines();
           counts.known += knownLines;
         }
-      }
-      const rest = whole.slice(first.length);
-      trail.add(rest);
-      for (const line of rest) {
-        const fact = takeLine(line, receivedAt, reader, options, counts, ids);
-        if (fact === undefined) continue;
-        counts.unconfirmed++;
-        if (appender.add(fact)) await appender.flush();
+      } else {
+        countLines(taken, counts, options);
+        const items = newItems(taken, ids, counts, route);
+        counts.unconfirmed += items.length;
+        for (const item of items) if (appender.add(item)) await appender.flush();
       }
       if (options.follow !== undefined) await appender.flush();
       options.onProgress?.(counts, progress);
@@ -155,6 +154,7 @@ async function importLines(options: ImportOptions, counts: ImportCounts): Promis
     }
     if (trail.count < knownLines && options.signal?.aborted !== true) throw new OtherLines(); // it has become shorter
   } finally {
+    await route.close();
     counts.garbageBytes += progress.garbageBytes;
     await appender.drain();
     options.onProgress?.(counts, progress);
@@ -164,23 +164,64 @@ async function importLines(options: ImportOptions, counts: ImportCounts): Promis
   return counts;
 }
 
-const inSilence = { onRejected: () => undefined, onWarning: () => undefined };
+/** What is to go into the sink, with the eventIds that the lines before give it. Repeats and bots are counted. */
+function newItems<Item>(
+  { facts, flags, digests }: TakenBlock<Item>,
+  ids: LineIds,
+  counts: ImportCounts,
+  route: Route<Item>,
+): Item[] {
+  const items: Item[] = [];
+  for (const [i, fact] of facts.entries()) {
+    const flag = flags[i] ?? 0;
+    const occurrence = ids.count(digests, digestWords * i);
+    if (occurrence > 1 && (flag & hasOwnId) !== 0) {
+      counts.repeated++;
+      continue;
+    }
+    if ((flag & isBots) !== 0) counts.bots++;
+    items.push(occurrence === 1 ? fact : route.again(fact, occurrence));
+  }
+  return items;
+}
 
-/** What the format has to say against a file says so of this one. */
-function openNamed({ path, format }: ImportOptions, lines: readonly Line[]): LineReader {
-  try {
-    return format.open(lines.slice(0, sampledLines).map(({ text }) => text));
-  } catch (cause) {
-    if (!(cause instanceof SwaError)) throw cause;
-    const { code, message, hint } = cause;
-    throw new SwaError(code, `'${path}': ${message}`, { cause, ...(hint === undefined ? {} : { hint }) });
+/** Counts the lines of a block that are not facts, and tells of them. */
+function countLines(taken: TakenBlock<unknown>, counts: ImportCounts, options: ImportOptions): void {
+  counts.read += taken.lines;
+  for (const [reason, lines] of taken.filtered) {
+    counts.filtered += lines;
+    countReason(counts.filteredBy, reason, lines);
+  }
+  for (const { line, counted, reason, text } of taken.refused) {
+    counts.rejected++;
+    countReason(counts.rejectedBy, counted);
+    options.onRejected({ line, reason, text });
+  }
+  for (const { line, warning } of taken.warned) {
+    counts.warnings++;
+    options.onWarning?.(warning, line);
   }
 }
 
-function linesOf(
+/** The blocks of a file, cut where what earlier imports have taken ends. */
+async function* linesInParts(options: ImportOptions, progress: ByteProgress): AsyncGenerator<LineBlock> {
+  let left = options.known?.lines ?? 0;
+  for await (const block of blocksOf(options, progress)) {
+    if (left === 0) {
+      yield block;
+      continue;
+    }
+    const { first, firstLines, rest } = cutLines(block, left);
+    left -= firstLines;
+    yield first;
+    if (rest !== undefined) yield rest;
+  }
+}
+
+function blocksOf(
   { path, format, follow, signal }: ImportOptions,
   progress: ByteProgress,
-): AsyncGenerator<readonly Line[]> {
+): AsyncGenerator<LineBlock> {
   if (follow !== undefined) return followLines(path, progress, signal, follow);
   return (format.rows ?? readLines)(path, progress);
 }
@@ -190,63 +231,3 @@ export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string |
   if (waiting === 0) return undefined;
   return 'the last line has no line end and was not imported: it may be incomplete. Import the file again later, or pipe it to `swa import ... -` if it is complete';
 }
-
-/**
- * Whether what follows the last line end is a whole line. Taken too early, a line of a log counts twice: once as it was cut,
- * once as it is. JSON shows by itself that it is whole; stdin has ended, and no one can give the line later.
- */
-function isWhole({ text }: Line, reader: LineReader, path: string): boolean {
-  return path === '-' || text === '' || reader.isWhole(text);
-}
-
-/** The fact of a line, counted when it is none. `accepted` is counted when it is durable. */
-function takeLine(
-  line: Line,
-  receivedAt: number,
-  reader: LineReader,
-  options: ImportOptions,
-  counts: ImportCounts,
-  ids: LineIds,
-): Fact | undefined {
-  counts.read++;
-  const refuse = (counted: string, reason: string): undefined => {
-    counts.rejected++;
-    countReason(counts.rejectedBy, counted);
-    options.onRejected({ line: line.number, reason, text: line.text.slice(0, 2_000) });
-  };
-  const warn = (warning: Warning): void => {
-    counts.warnings++;
-    options.onWarning?.(warning, line.number);
-  };
-  if (line.refusal !== undefined) return refuse(line.refusal, line.refusal);
-  const result = reader.read(line.text);
-  if (result.kind === 'rejected') return refuse(result.reason, withValue(result));
-  if (result.kind === 'filtered') {
-    counts.filtered++;
-    countReason(counts.filteredBy, result.reason);
-    return undefined;
-  }
-  let hasOwnId = true;
-  const eventId = (): string => {
-    hasOwnId = false;
-    return ids.idOf(line.text, result.site);
-  };
-  const admission = admit(result.value, receivedAt, options.urls, { eventId });
-  if (!admission.ok) return refuse(`the ${admission.field} is invalid`, admission.reason);
-  for (const warning of admission.warnings) warn(warning);
-  if (!('timestamp' in result.value)) warn(timeIsMissing);
-  const { fact } = admission;
-  if (hasOwnId && ids.isRepeat(fact)) {
-    counts.repeated++;
-    return undefined;
-  }
-  if (fact.type !== 'pageview') return fact;
-  if (options.bots?.excludes(fact.userAgent) === true) counts.bots++;
-  const { importId } = options;
-  return importId === undefined || fact.importId !== undefined ? fact : { ...fact, importId };
-}
-
-const timeIsMissing = {
-  field: 'timestamp',
-  message: 'timestamp is missing; the time of the import was used',
-};

@@ -18,47 +18,57 @@ import { RecentTable } from '../lib/memory/recent-table.js';
 /** At most twice as many lines are remembered: about 20 MB, invisible to the garbage collector. */
 const rememberedLines = 2 ** 18;
 
-export class LineIds {
-  /** How often each line has come, under 120 bits of its SHA-1, which tells lines apart without keeping them. */
-  readonly #counts: RecentTable;
-  readonly #words = new Int32Array(4);
-  readonly #key: string;
+/** Words of a digest that lines are known by: 120 bits of the SHA-1. */
+export const digestWords = 4;
 
-  /** @param key without it who has an id can tell by trying whether it is that of a line */
-  constructor(key = '', remembered = rememberedLines) {
-    this.#key = key;
+export class LineIds {
+  /** How often each line has come, under its digest, which tells lines apart without keeping them. */
+  readonly #counts: RecentTable;
+
+  constructor(remembered = rememberedLines) {
     this.#counts = new RecentTable(remembered);
   }
 
-  /**
-   * The eventId of a line without one; to be called once for each, in the order of the file.
-   * @param site tells equal lines of several sites apart; '' where lines name their site
-   */
-  idOf(line: string, site: string): string {
-    const digest = hash('sha1', `${this.#key}${site}\n${line}`, 'base64url');
-    const occurrence = this.#count(digest);
-    return occurrence === 1 ? `line:${digest}` : `line:${digest}:${occurrence}`;
-  }
-
-  /**
-   * Whether a fact with an eventId of its own repeats one before it, so that no view would count it: one with another user
-   * agent may be the only one that counts, where the other is a bot's.
-   */
-  isRepeat(fact: Fact): boolean {
-    const identity =
-      fact.type === 'pageview'
-        ? `${repeatText(fact, fact.url)}${fact.userAgent ?? ''}`
-        : repeatText(fact, '');
-    return this.#count(hash('sha1', identity, 'base64url')) > 1;
-  }
-
-  #count(digest: string): number {
-    const words = this.#words;
-    for (let i = 0; i < words.length; i++) words[i] = wordAt(digest, 5 * i);
-    const count = 1 + Math.max(0, this.#counts.get(words, 0));
-    this.#counts.set(words, 0, count);
+  /** How often the line, or fact, with the digest whose words stand at `at` has come by now; to be asked once for each, in the order of the file. */
+  count(words: Int32Array, at: number): number {
+    const count = 1 + Math.max(0, this.#counts.get(words, at));
+    this.#counts.set(words, at, count);
     return count;
   }
+}
+
+/** The eventId of a line that comes for the first time. */
+export function idOfLine(digest: string): string {
+  return `line:${digest}`;
+}
+
+/** The eventId of the n-th line, by that of the first. */
+export function idOfRepeatedLine(firstId: string, n: number): string {
+  return `${firstId}:${n}`;
+}
+
+/**
+ * What a line without an eventId is known by, as base64url.
+ * @param key without it who has an id can tell by trying whether it is that of a line
+ * @param site tells equal lines of several sites apart; '' where lines name their site
+ */
+export function digestOfLine(line: string, site: string, key: string): string {
+  return hash('sha1', `${key}${site}\n${line}`, 'base64url');
+}
+
+/**
+ * The same of a fact with an eventId of its own, which repeats one before it with the same digest, so that no view would count it: one with
+ * another user agent may be the only one that counts, where the other is a bot's.
+ */
+export function digestOfFact(fact: Fact): string {
+  const identity =
+    fact.type === 'pageview' ? `${repeatText(fact, fact.url)}${fact.userAgent ?? ''}` : repeatText(fact, '');
+  return hash('sha1', identity, 'base64url');
+}
+
+/** Puts the words of a digest to `at`. */
+export function putDigest(digest: string, words: Int32Array, at: number): void {
+  for (let i = 0; i < digestWords; i++) words[at + i] = wordAt(digest, 5 * i);
 }
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

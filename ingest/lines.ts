@@ -6,11 +6,12 @@
  * `copytruncate`) holds a run of them where the lines before were. They are passed over and counted; what stands before a run
  * on the same line was cut off by it and is refused, what follows is a line of its own.
  */
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { constants, createReadStream } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { SwaError, messageOf, systemCode } from '../lib/errors/errors.js';
+import { asBuffer } from '../lib/memory/as-buffer.js';
 import { isGzip, refuseOtherKinds } from './file-kinds.js';
 import { gunzip } from './gunzip.js';
 
@@ -47,15 +48,21 @@ export function newByteProgress(): ByteProgress {
   return { readBytes: 0, totalBytes: undefined, nulBytes: 0, garbageBytes: 0 };
 }
 
-/** Lines in arrays, one array a chunk: a generator step per line would cost more than the line. */
-export async function* readLines(path: string, progress: ByteProgress): AsyncGenerator<readonly Line[]> {
+/** Lines as they stand one after the other in a file. */
+export type LineBlock =
+  /** Not decoded yet, so that another thread can do it: whole lines, without the last line end and without NUL bytes. */
+  | { readonly kind: 'bytes'; readonly firstNumber: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'lines'; readonly lines: readonly Line[] };
+
+/** Lines in blocks, one a chunk: a generator step per line would cost more than the line. */
+export async function* readLines(path: string, progress: ByteProgress): AsyncGenerator<LineBlock> {
   const source = await openSource(path, progress);
   const splitter = new LineSplitter();
   try {
     for await (const chunk of await unzipped(source, progress)) {
-      const lines = splitter.push(chunk);
+      const blocks = splitter.push(chunk);
       progress.nulBytes = splitter.nulBytes;
-      if (lines.length > 0) yield lines;
+      yield* blocks;
     }
   } catch (cause) {
     if (cause instanceof SwaError) throw cause;
@@ -63,8 +70,7 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   } finally {
     source.destroy();
   }
-  const rest = splitter.end();
-  if (rest.length > 0) yield rest;
+  yield* splitter.end();
 }
 
 /** Size of a file in bytes. Throws `import.failed` naming what is none, or cannot be read. */
@@ -146,29 +152,30 @@ export class LineSplitter {
     return this.#nulBytes;
   }
 
-  push(chunk: Buffer): Line[] {
+  push(chunk: Buffer): LineBlock[] {
     let nul = chunk.indexOf(0);
     if (nul < 0) return this.#push(chunk);
-    const lines: Line[] = [];
+    const blocks: LineBlock[] = [];
     let from = 0;
     while (nul >= 0) {
-      lines.push(...this.#push(chunk.subarray(from, nul)), ...this.#cut());
+      blocks.push(...this.#push(chunk.subarray(from, nul)), ...this.#cut());
       from = nul;
       while (chunk[from] === 0) from++;
       this.#nulBytes += from - nul;
       nul = chunk.indexOf(0, from);
     }
-    lines.push(...this.#push(chunk.subarray(from)));
-    return lines;
+    blocks.push(...this.#push(chunk.subarray(from)));
+    return blocks;
   }
 
-  end(): Line[] {
-    return this.#rest.length === 0
-      ? []
-      : this.#complete(this.#rest).map((line) => ({ ...line, ended: false }));
+  end(): LineBlock[] {
+    if (this.#rest.length === 0) return [];
+    const lines = decodeLines(this.#rest, this.#number + 1).map((line) => ({ ...line, ended: false }));
+    this.#number++;
+    return [{ kind: 'lines', lines }];
   }
 
-  #push(chunk: Buffer): Line[] {
+  #push(chunk: Buffer): LineBlock[] {
     if (chunk.length === 0) return [];
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const end = bytes.lastIndexOf(newline);
@@ -176,41 +183,87 @@ export class LineSplitter {
     this.#rest = bytes.subarray(end + 1, end + 2 + 3 * maxLineLength);
     if (end < 0) return [];
     this.#wasCut = false;
-    return this.#complete(bytes.subarray(0, end));
+    const whole = bytes.subarray(0, end);
+    const firstNumber = this.#number + 1;
+    this.#number += 1 + countLineEnds(whole);
+    return [{ kind: 'bytes', firstNumber, bytes: whole }];
   }
 
   /** What was gathered of the line ends here; said once a line, however many runs of NUL bytes it holds. */
-  #cut(): Line[] {
+  #cut(): LineBlock[] {
     if (this.#rest.length === 0) return [];
     const text = this.#rest.toString('utf8').slice(0, maxLineLength);
     this.#rest = Buffer.alloc(0);
     if (this.#wasCut) return [];
     this.#wasCut = true;
-    return [{ number: this.#number + 1, text, refusal: 'the line is cut off by NUL bytes', ended: true }];
+    const refusal = 'the line is cut off by NUL bytes';
+    return [{ kind: 'lines', lines: [{ number: this.#number + 1, text, refusal, ended: true }] }];
   }
+}
 
-  #complete(bytes: Buffer): Line[] {
-    const texts = bytes.toString('utf8').split('\n');
-    if (isUtf8(bytes)) return texts.map((text) => this.#line(text, true));
-    let from = 0;
-    return texts.map((text) => {
-      const next = bytes.indexOf(newline, from);
-      const own = bytes.subarray(from, next < 0 ? bytes.length : next);
-      from = next + 1;
-      return this.#line(text, isUtf8(own));
-    });
-  }
+function countLineEnds(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) count++;
+  return count;
+}
 
-  #line(decoded: string, valid: boolean): Line {
-    const number = ++this.#number;
-    const text = number === 1 && decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
-    const end = text.endsWith('\r') ? text.length - 1 : text.length;
-    const refusal =
-      text.length > maxLineLength
-        ? 'the line is longer than 65,536 characters'
-        : valid
-          ? undefined
-          : 'the line is not UTF-8';
-    return { number, text: text.slice(0, Math.min(end, maxLineLength)), refusal, ended: true };
+/** The lines of a block, decoded. */
+export function linesOf(block: LineBlock): readonly Line[] {
+  return block.kind === 'lines' ? block.lines : decodeLines(block.bytes, block.firstNumber);
+}
+
+/** Cuts a block after so many lines: the first part, how many lines it has, and the rest where there is one. */
+export function cutLines(
+  block: LineBlock,
+  count: number,
+): { readonly first: LineBlock; readonly firstLines: number; readonly rest: LineBlock | undefined } {
+  if (block.kind === 'lines') {
+    const first = block.lines.slice(0, count);
+    const rest = block.lines.slice(count);
+    return {
+      first: { kind: 'lines', lines: first },
+      firstLines: first.length,
+      rest: rest.length === 0 ? undefined : { kind: 'lines', lines: rest },
+    };
   }
+  const { bytes, firstNumber } = block;
+  let firstLines = 0;
+  let end = -1;
+  while (firstLines < count) {
+    const next = bytes.indexOf(newline, end + 1);
+    firstLines++;
+    if (next < 0) return { first: block, firstLines, rest: undefined };
+    end = next;
+  }
+  return {
+    first: { kind: 'bytes', firstNumber, bytes: bytes.subarray(0, end) },
+    firstLines,
+    rest: { kind: 'bytes', firstNumber: firstNumber + firstLines, bytes: bytes.subarray(end + 1) },
+  };
+}
+
+function decodeLines(given: Uint8Array, firstNumber: number): Line[] {
+  const bytes = asBuffer(given);
+  // Nearly all logs are ASCII, and that is decoded at a fraction of the cost.
+  const texts = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8').split('\n');
+  if (isUtf8(bytes)) return texts.map((text, i) => lineOf(text, firstNumber + i, true));
+  let from = 0;
+  return texts.map((text, i) => {
+    const next = bytes.indexOf(newline, from);
+    const own = bytes.subarray(from, next < 0 ? bytes.length : next);
+    from = next + 1;
+    return lineOf(text, firstNumber + i, isUtf8(own));
+  });
+}
+
+function lineOf(decoded: string, number: number, valid: boolean): Line {
+  const text = number === 1 && decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
+  const end = text.endsWith('\r') ? text.length - 1 : text.length;
+  const refusal =
+    text.length > maxLineLength
+      ? 'the line is longer than 65,536 characters'
+      : valid
+        ? undefined
+        : 'the line is not UTF-8';
+  return { number, text: text.slice(0, Math.min(end, maxLineLength)), refusal, ended: true };
 }

@@ -9,7 +9,10 @@ const reader: LineReader = {
   isWhole: (text) => readFact(text).kind !== 'rejected',
 };
 
-export const ndjson: FileFormat = { open: () => reader };
+export const ndjson: FileFormat = {
+  open: () => reader,
+  elsewhere: { module: import.meta.url, stored: { name: 'ndjson' } },
+};
 
 function readFact(line: string): LineResult {
   if (line.trim() === '') return { kind: 'filtered', reason: 'empty line' };
@@ -38,7 +41,7 @@ export function isFactLine(line: string): boolean {
 export const ndjsonSchema = z.object({ name: z.literal('ndjson') });
 
 /** The formats the core knows by itself. */
-export const coreFormats: FormatOf = (stored) => {
+export const formatOf: FormatOf = (stored) => {
   if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
   const name = z.object({ name: z.string() }).safeParse(stored).data?.name ?? 'without a name';
   return Promise.reject(

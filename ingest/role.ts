@@ -20,7 +20,7 @@ import { Troubles } from '../lib/process/troubles.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
 import type { FormatOf } from './line-format.js';
-import { coreFormats } from './ndjson.js';
+import { formatOf as coreFormats } from './ndjson.js';
 import { collectorRoutes } from './collector.js';
 import { Intake, newCounters } from './intake.js';
 import type { OpenWayIn, WayIn } from './way-in.js';

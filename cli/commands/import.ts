@@ -10,6 +10,7 @@ import type { LineReader } from '../../ingest/line-format.js';
 import { newImportId } from '../../ingest/import-ledger.js';
 import { checkFile } from '../../ingest/lines.js';
 import { RejectFile, defaultRejectPath } from '../../ingest/reject-file.js';
+import { takeThreadCount } from '../../ingest/take-threads.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import { addressKey, openDataDir } from '../../lib/files/data-dir.js';
@@ -147,6 +148,7 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
           sink: sink ?? dryRun ?? nowhere,
           urls,
           bots,
+          threads: takeThreadCount(),
           signal: stop.signal,
           ...(isFollowing ? { follow: followDefaults } : {}),
           onOpened: (reader) => {

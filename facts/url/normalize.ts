@@ -66,6 +66,11 @@ export class UrlRules {
     this.version = `${urlRulesVersion};${packages};query=${this.#allowed.names.join(',')}`;
   }
 
+  /** What makes the same rules in another thread. */
+  get options(): UrlRulesOptions {
+    return { queryAllow: this.#allowed.names };
+  }
+
   /** Whether all of the query is dropped. */
   get dropsQuery(): boolean {
     return this.#allowed.names.length === 0;

@@ -14,7 +14,7 @@ import { BotRule } from '../../facts/bots.js';
 import { UrlRules } from '../../facts/url/normalize.js';
 import { defaultRejectPath } from '../reject-file.js';
 import { ImportWorker } from '../import-worker.js';
-import { coreFormats } from '../ndjson.js';
+import { formatOf } from '../ndjson.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const lines = (count: number): string =>
@@ -53,7 +53,7 @@ function setUp() {
       sink: { append },
       urls: new UrlRules(),
       bots: new BotRule('exclude'),
-      formatOf: coreFormats,
+      formatOf,
       clock,
       onChange: (state) => waiters.filter(({ met }) => met(state)).forEach(({ resolve }) => resolve(state)),
     });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
 import { gunzip } from '../gunzip.js';
-import { newByteProgress, readLines, type Line } from '../lines.js';
+import { linesOf as linesOfBlock, newByteProgress, readLines, type Line } from '../lines.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 function fileOf(bytes: Uint8Array): string {
@@ -21,8 +22,8 @@ function fileOf(bytes: Uint8Array): string {
 /** Reads to the end, or until there are `enough`; the number of lines. */
 async function countLines(path: string, enough = Infinity): Promise<number> {
   let count = 0;
-  for await (const lines of readLines(path, newByteProgress())) {
-    count += lines.length;
+  for await (const block of readLines(path, newByteProgress())) {
+    count += linesOfBlock(block).length;
     if (count >= enough) break;
   }
   return count;
@@ -75,7 +76,7 @@ function openFiles(): string[] {
 async function linesOf(path: string): Promise<{ lines: Line[]; nulBytes: number }> {
   const progress = newByteProgress();
   const all: Line[] = [];
-  for await (const lines of readLines(path, progress)) all.push(...lines);
+  for await (const block of readLines(path, progress)) all.push(...linesOfBlock(block));
   return { lines: all, nulBytes: progress.nulBytes };
 }
 
@@ -147,8 +148,8 @@ test('garbage after a gzip is counted, and every line before it is read', async 
     for (const before of [[zipped], [zipped, zipped], [zipped, Buffer.alloc(512)]]) {
       const progress = newByteProgress();
       let count = 0;
-      for await (const lines of readLines(fileOf(Buffer.concat([...before, bytes])), progress))
-        count += lines.length;
+      for await (const block of readLines(fileOf(Buffer.concat([...before, bytes])), progress))
+        count += linesOfBlock(block).length;
       assert.equal(count, before[1] === zipped ? 4 : 2);
       assert.equal(progress.garbageBytes, bytes.length);
     }
@@ -234,3 +235,67 @@ test('what follows the last line end is told apart', async () => {
     ],
   );
 });
+
+/** Reads what it is told to in a process of its own; what it found, and by how many bytes its memory grew. */
+const readingProcess = `
+  const [module, follow, how, path] = process.argv.slice(1);
+  const { readLines, linesOf, newByteProgress } = await import(module);
+  const { followLines } = await import(follow);
+  const stop = new AbortController();
+  const blocks = how === 'follow'
+    ? followLines(path, newByteProgress(), stop.signal, { pollMs: 5, graceMs: 5 })
+    : readLines(path, newByteProgress());
+  const before = process.resourceUsage().maxRSS;
+  const lines = [];
+  for await (const block of blocks)
+    for (const { number, text, refusal } of linesOf(block)) {
+      lines.push([number, text.length, refusal ?? text.slice(0, 40)]);
+      if (text === 'the end') stop.abort();
+    }
+  process.stdout.write(JSON.stringify({ lines, grownKb: process.resourceUsage().maxRSS - before }));
+`;
+
+test(
+  'lines of 10 MB are refused with their position, in bounded memory, and the others are read: a file, stdin, a file that is followed',
+  { timeout: 120_000 },
+  () => {
+    const tooLong = 'the line is longer than 65,536 characters';
+    const long = Buffer.alloc(10 * 2 ** 20, 'x');
+    // Characters of four bytes, so that buffers end within them.
+    const emoji = Buffer.from('\u{1f600}'.repeat(2.5 * 2 ** 20));
+    const newline = Buffer.from('\n');
+    const wide = Buffer.from(`${'\u{1f600}'.repeat(30_000)}\n`);
+    const path = fileOf(
+      Buffer.concat([
+        ...[Buffer.from('first'), long, Buffer.from('between'), emoji].flatMap((bytes) => [bytes, newline]),
+        ...Array.from({ length: 20 }, () => wide),
+        ...[long, long, Buffer.from('the end')].flatMap((bytes) => [bytes, newline]),
+      ]),
+    );
+    for (const how of ['file', 'stdin', 'follow']) {
+      const modules = ['../lines.js', '../follow.js'].map((name) => new URL(name, import.meta.url).href);
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', readingProcess, '--', ...modules, how, how === 'stdin' ? '-' : path],
+        { input: how === 'stdin' ? readFileSync(path) : '', encoding: 'utf8' },
+      );
+      assert.equal(stderr, '');
+      const { lines, grownKb } = JSON.parse(stdout) as { lines: unknown[]; grownKb: number };
+      assert.deepEqual(
+        lines,
+        [
+          [1, 5, 'first'],
+          [2, 65_536, tooLong],
+          [3, 7, 'between'],
+          [4, 65_536, tooLong],
+          ...Array.from({ length: 20 }, (_, i) => [5 + i, 60_000, '\u{1f600}'.repeat(20)]),
+          [25, 65_536, tooLong],
+          [26, 65_536, tooLong],
+          [27, 7, 'the end'],
+        ],
+        how,
+      );
+      assert.ok(grownKb < 64 * 1024, `${how}: ${grownKb} KB`);
+    }
+  },
+);

@@ -49,14 +49,16 @@ export function formatOf(stored: unknown, addressKey: () => string): Promise<Fil
   if (!hashesIn(options)) return Promise.resolve(logFile({ name, options }));
   const hashed = new HashedAddresses(addressKey);
   const format = logFile({ name, options: { ...options, hashed } });
-  return Promise.resolve({ ...format, lineKey: () => hashed.key });
+  const elsewhere = { module: import.meta.url, stored: { name, options } };
+  return Promise.resolve({ ...format, elsewhere, lineKey: () => hashed.key });
 }
 
 export function logFile({ name, options }: LogFile): FileFormat {
   const parseOptions: ParseOptions = options.zone === undefined ? {} : { utcOf: zoneReader(options.zone) };
   const table = tableFormats.find((one) => one === name);
   if (table !== undefined) return tableFile(table, options, parseOptions);
-  if (name === 'auto') return { open: (first) => openUnasked(first, options, parseOptions) };
+  const elsewhere = { module: import.meta.url, stored: { name, options } };
+  if (name === 'auto') return { open: (first) => openUnasked(first, options, parseOptions), elsewhere };
   const format = name === 'log-format' ? formatGiven(options) : logFormats.find((one) => one.name === name);
   if (format === undefined) {
     const names = logFormats.map((one) => one.name).join(', ');
@@ -65,6 +67,7 @@ export function logFile({ name, options }: LogFile): FileFormat {
     });
   }
   return {
+    elsewhere,
     open(first) {
       checkOptions(first, format, options, parseOptions);
       return new LogReader([format], options, parseOptions, false);
@@ -133,13 +136,21 @@ class LogReader implements LineReader {
     for (const { format, parse } of this.#parsers) {
       const result = resultOf(parse(line), format, this.#options);
       if (result.kind !== 'rejected') {
-        if (refusal !== undefined && result.kind === 'fact')
-          this.#linesBy.set(format.name, (this.#linesBy.get(format.name) ?? 0) + 1);
-        return result;
+        return refusal !== undefined && result.kind === 'fact' ? { ...result, by: format.name } : result;
       }
       refusal ??= result;
     }
     return refusal ?? { kind: 'rejected', reason: 'no format' };
+  }
+
+  /** Directives of W3C's formats hold for the lines after them. */
+  stateOf(line: string): string | undefined {
+    const [, directive] = /^#([\w-]+):/.exec(line) ?? [];
+    return directive !== undefined && /^(?:fields|date)$/i.test(directive) ? directive : undefined;
+  }
+
+  readByOther(format: string, lines: number): void {
+    this.#linesBy.set(format, (this.#linesBy.get(format) ?? 0) + lines);
   }
 
   isWhole(text: string): boolean {

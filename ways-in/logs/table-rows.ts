@@ -1,6 +1,6 @@
 /** Rows of CSV, TSV and Parquet files, by DuckDB: each the JSON array of the texts of some columns, as a line for the import. */
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
-import { checkFile, type ByteProgress, type Line } from '../../ingest/lines.js';
+import { checkFile, type ByteProgress, type Line, type LineBlock } from '../../ingest/lines.js';
 
 /**
  * @param columns names as they stand in the file, in the order of the arrays
@@ -12,7 +12,7 @@ export async function* tableRows(
   format: 'csv' | 'tsv' | 'parquet',
   columns: readonly string[],
   progress: ByteProgress,
-): AsyncGenerator<readonly Line[]> {
+): AsyncGenerator<LineBlock> {
   if (path === '-') throw new SwaError('usage.invalid', `${format} is read from a file, not from stdin`);
   progress.totalBytes = await checkFile(path);
   const { DuckDBInstance } = await import('@duckdb/node-api');
@@ -30,7 +30,7 @@ export async function* tableRows(
         refusal: undefined,
         ended: true,
       }));
-      if (lines.length > 0) yield lines;
+      if (lines.length > 0) yield { kind: 'lines', lines };
     }
     if (format !== 'parquet')
       yield* rejectedRows(
@@ -61,12 +61,12 @@ function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function* rejectedRows(reader: { getRows(): unknown[][] }): Generator<readonly Line[]> {
+function* rejectedRows(reader: { getRows(): unknown[][] }): Generator<LineBlock> {
   const lines = reader.getRows().map(([line, text]): Line => ({
     number: Number(line),
     text: typeof text === 'string' ? text : '',
     refusal: 'the row cannot be read',
     ended: true,
   }));
-  if (lines.length > 0) yield lines;
+  if (lines.length > 0) yield { kind: 'lines', lines };
 }

@@ -28,8 +28,7 @@ export const factsFaults: readonly PlantedFault[] = [
   fault(
     'bots',
     'the mode of the bot rule is ignored',
-    edit('facts/bots.ts', "if (this.#mode === 'include' || userAgent", 'if (userAgent'),
-    edit('facts/bots.ts', 'this.#mode = mode;', 'this.#mode = mode;\n    void this.#mode;'),
+    edit('facts/bots.ts', "if (this.mode === 'include' || userAgent", 'if (userAgent'),
   ),
   fault(
     'url-rules',

@@ -22,7 +22,7 @@ export const ingestFaults: readonly PlantedFault[] = [
   fault(
     'line-ids',
     'equal lines are one view',
-    edit('ingest/line-ids.ts', 'return occurrence === 1 ?', 'return occurrence >= 1 ?'),
+    edit('ingest/line-ids.ts', 'return `${firstId}:${n}`;', 'return n > 0 ? firstId : `${firstId}:${n}`;'),
   ),
   fault(
     'follow',

@@ -37,7 +37,7 @@ export const logFormatFaults: readonly PlantedFault[] = [
   fault(
     'hashed-addresses',
     'an eventId made of a line tells its address to whoever guesses the line',
-    edit('ingest/import.ts', 'new LineIds(options.format.lineKey?.())', 'new LineIds()'),
+    edit('ingest/take-routes.ts', "lineKey: format.lineKey?.() ?? ''", "lineKey: ''"),
   ),
   fault(
     'hashed-addresses',

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { linesOfFormats, textOfLines } from '../../../bench/log-lines.js';
 import { admit } from '../../../facts/door.js';
 import { UrlRules } from '../../../facts/url/normalize.js';
-import { LineSplitter } from '../../../ingest/lines.js';
+import { LineSplitter, linesOf } from '../../../ingest/lines.js';
 import { canonicalAddress } from '../fields/address.js';
 import { logFile } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
@@ -115,7 +115,7 @@ test('random bytes are refused, filtered, or pageviews of someone, in every form
           const splitter = new LineSplitter();
           // In pieces, so that characters are cut in half.
           for (let at = 0; at < file.length; at += size)
-            for (const line of splitter.push(file.subarray(at, at + size))) {
+            for (const line of splitter.push(file.subarray(at, at + size)).flatMap(linesOf)) {
               if (line.refusal !== undefined) continue;
               const result = reader.read(line.text);
               if (result.kind !== 'fact') assert.ok(result.reason.length > 0 && result.reason.length < 120);

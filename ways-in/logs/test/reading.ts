@@ -13,6 +13,7 @@ export function readLog(lines: readonly string[], name = 'auto', options: Partia
   const reader = logFile({ name, options: { ...pageviewDefaults, ...options } }).open(lines);
   const results = lines.map((line) => {
     const result = reader.read(line);
+    if (result.kind === 'fact' && result.by !== undefined) reader.readByOther?.(result.by, 1);
     if (result.kind === 'fact') return Object.fromEntries(Object.entries(result.value));
     return `${result.kind}: ${result.reason}`;
   });

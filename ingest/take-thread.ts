@@ -1,0 +1,67 @@
+/** A thread that takes blocks of lines for an import (take-lines.ts). */
+import { parentPort, workerData } from 'node:worker_threads';
+import { BotRule, type BotsMode } from '../facts/bots.js';
+import { UrlRules, type UrlRulesOptions } from '../facts/url/normalize.js';
+import { answerQuestions } from '../lib/process/asked-thread.js';
+import type { FormatElsewhere, FormatOf } from './line-format.js';
+import type { LineBlock } from './lines.js';
+import { packRecords, type PackedRecords } from './packed-records.js';
+import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
+
+/** What a thread is made with. */
+export interface TakeSetup {
+  readonly format: FormatElsewhere;
+  /** The lines that the file was opened with. */
+  readonly first: readonly string[];
+  readonly lineKey: string;
+  readonly urls: UrlRulesOptions;
+  readonly bots: BotsMode | undefined;
+  readonly importId: string | undefined;
+}
+
+export interface TakeAsking {
+  readonly question: {
+    readonly block: LineBlock;
+    readonly receivedAt: number;
+    /** Lines from before the block, to be read for what they change alone. */
+    readonly state: readonly string[];
+  };
+  readonly answer: TakenBlock<never> & { readonly packed: PackedRecords };
+  readonly event: never;
+}
+
+async function begin(setup: TakeSetup): Promise<Taking> {
+  // The module is the one the importing thread has its format from.
+  const { formatOf } = (await import(setup.format.module)) as { readonly formatOf: FormatOf };
+  const format = await formatOf(setup.format.stored, () => setup.lineKey);
+  return {
+    reader: format.open(setup.first),
+    urls: new UrlRules(setup.urls),
+    bots: setup.bots === undefined ? undefined : new BotRule(setup.bots),
+    importId: setup.importId,
+    lineKey: setup.lineKey,
+    isWhole: () => true, // only the end of a file is to be asked, and no thread is given that
+  };
+}
+
+if (parentPort !== null) {
+  const taking = begin(workerData as TakeSetup);
+  taking.catch(() => undefined); // said to who asks
+  answerQuestions<TakeAsking>(
+    parentPort,
+    { code: 'import.failed', retryable: false },
+    async ({ block, receivedAt, state }) => {
+      const ready = await taking;
+      for (const line of state) ready.reader.read(line);
+      const taken = takeLines(block, receivedAt, ready);
+      const { facts } = taken;
+      return {
+        ...taken,
+        facts: [],
+        flags: taken.flags.slice(0, facts.length),
+        digests: taken.digests.slice(0, 4 * facts.length),
+        packed: packRecords(facts, ready.urls),
+      };
+    },
+  );
+}

@@ -1,0 +1,95 @@
+/** Threads that take blocks of lines (take-thread.ts), and the order in which their answers come back: that of the file. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { asBuffer } from '../lib/memory/as-buffer.js';
+import { AskedThread, ThreadEnded } from '../lib/process/asked-thread.js';
+import { SwaError } from '../lib/errors/errors.js';
+import type { NewRecord } from '../log/log.js';
+import type { LineReader } from './line-format.js';
+import { linesOf, type LineBlock } from './lines.js';
+import { unpackRecords } from './packed-records.js';
+import type { TakeAsking, TakeSetup } from './take-thread.js';
+import type { TakenBlock } from './take-lines.js';
+
+/** Threads for an import: one a processor, at most 4, whose results one thread can put in order; 0 where there is one processor. */
+export function takeThreadCount(): number {
+  const processors = availableParallelism();
+  return processors < 2 ? 0 : Math.min(4, processors);
+}
+
+/** Few blocks of lines are garbage at once, and copying what is alive among young objects is most of a collector's work. */
+const youngGenerationMb = 64;
+
+export class TakeThreads {
+  readonly #threads: readonly AskedThread<TakeAsking>[];
+  #next = 0;
+
+  constructor(setup: TakeSetup, count: number) {
+    this.#threads = Array.from({ length: count }, () => {
+      const worker = new Worker(new URL('./take-thread.js', import.meta.url), {
+        workerData: setup,
+        resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+      });
+      return new AskedThread<TakeAsking>(worker, 'a thread of the import');
+    });
+  }
+
+  /** Blocks that may be under way at once without threads idling. */
+  get depth(): number {
+    return 2 * this.#threads.length;
+  }
+
+  async take(question: TakeAsking['question']): Promise<TakenBlock<NewRecord>> {
+    const thread = this.#threads[this.#next++ % this.#threads.length];
+    if (thread === undefined) throw new Error('an import without threads asks one');
+    try {
+      const { packed, ...taken } = await thread.ask({ ...question, block: ownBlock(question.block) });
+      return { ...taken, facts: unpackRecords(packed) };
+    } catch (cause) {
+      if (!(cause instanceof ThreadEnded)) throw cause;
+      throw new SwaError('import.failed', cause.message, { cause });
+    }
+  }
+
+  /** Ends them, whatever they do. */
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  }
+}
+
+/** A view of few bytes would be sent with all of the memory behind it. */
+function ownBlock(block: LineBlock): LineBlock {
+  if (block.kind === 'lines' || 2 * block.bytes.byteLength > block.bytes.buffer.byteLength) return block;
+  return { ...block, bytes: Uint8Array.from(block.bytes) };
+}
+
+/** Collects, block by block, the lines that change what later ones mean. */
+export class StateLines {
+  readonly #reader: Pick<LineReader, 'stateOf'>;
+  readonly #last = new Map<string, string>();
+
+  constructor(reader: Pick<LineReader, 'stateOf'>) {
+    this.#reader = reader;
+  }
+
+  /** Of the blocks that were added, in order; the last one of each name. */
+  get lines(): readonly string[] {
+    return [...this.#last.values()];
+  }
+
+  add(block: LineBlock): void {
+    if (this.#reader.stateOf === undefined || !mayHaveState(block)) return;
+    for (const { text, refusal } of linesOf(block)) {
+      if (refusal !== undefined || !text.startsWith('#')) continue;
+      const name = this.#reader.stateOf(text);
+      if (name === undefined) continue;
+      this.#last.delete(name);
+      this.#last.set(name, text);
+    }
+  }
+}
+
+function mayHaveState(block: LineBlock): boolean {
+  if (block.kind === 'lines' || block.firstNumber === 1) return true; // a byte order mark may stand first
+  return block.bytes[0] === 0x23 || asBuffer(block.bytes).includes('\n#');
+}
