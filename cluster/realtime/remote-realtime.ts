@@ -23,6 +23,10 @@ export interface Workers {
 /** How long is tried to get all partitions, and to get them no older than before. */
 const patienceMs = 8_000;
 const pauseMs = 25;
+/** Until a worker has opened a snapshot; longer with each attempt, since all that are left may be slow. */
+const openMs = 1_000;
+const longestOpenMs = 4_000;
+const leastAttempts = 3;
 /** How long a worker that has failed is not asked if there is another one. */
 const suspectMs = 3_000;
 
@@ -43,10 +47,12 @@ export class RemoteRealtime {
   /** Throws `speed.failed` (retryable) when no worker has a partition, or none is as far as before. */
   async snapshot(): Promise<RemoteView | undefined> {
     const until = performance.now() + this.#patienceMs;
-    for (;;) {
-      const outcome = await this.#attempt();
+    for (let attempt = 1; ; attempt++) {
+      const limitMs = Math.min(openMs * 2 ** (attempt - 1), longestOpenMs);
+      const outcome = await this.#attempt(limitMs);
       if (outcome === undefined || outcome instanceof RemoteView) return outcome;
-      if (performance.now() > until) throw unreadable(outcome.why);
+      // On a busy machine the time may be over before each worker has been asked once.
+      if (performance.now() > until && attempt >= leastAttempts) throw unreadable(outcome.why);
       await Promise.all([this.#workers.refresh(), sleep(pauseMs)]);
     }
   }
@@ -55,7 +61,7 @@ export class RemoteRealtime {
     return Promise.resolve();
   }
 
-  async #attempt(): Promise<RemoteView | undefined | { readonly why: string }> {
+  async #attempt(limitMs: number): Promise<RemoteView | undefined | { readonly why: string }> {
     const serving = this.#workers.serving();
     if (serving === undefined) return undefined;
     const { generation, partitions } = serving;
@@ -66,7 +72,7 @@ export class RemoteRealtime {
       shares.set(worker, [...(shares.get(worker) ?? []), name]);
     }
     const parts = await Promise.all(
-      [...shares].map(([worker, names]) => this.#open(worker, generation, names)),
+      [...shares].map(([worker, names]) => this.#open(worker, generation, names, limitMs)),
     );
     const opened = parts.filter((part) => part !== undefined);
     const view = opened.length === parts.length ? this.#viewOf(generation, opened) : undefined;
@@ -98,9 +104,10 @@ export class RemoteRealtime {
     worker: WorkerClient,
     generation: ViewId,
     partitions: readonly PartitionName[],
+    limitMs: number,
   ): Promise<RemotePart | undefined> {
     try {
-      const answer = await worker.open(generation, partitions);
+      const answer = await worker.open(generation, partitions, limitMs);
       if (answer === undefined) this.#suspect(worker);
       return answer === undefined ? undefined : { worker, answer };
     } catch (error) {

@@ -267,7 +267,11 @@ class Sender {
     if (performance.now() - this.#since < sliceMs) return;
     await new Promise(setImmediate);
     if (this.response.destroyed)
-      throw new SwaError('realtime.gone', 'who asked is gone', { retryable: true });
+      throw new SwaError(
+        'realtime.gone',
+        'the query process closed the connection before it had read the whole answer',
+        { retryable: true },
+      );
     this.#since = performance.now();
   }
 

@@ -128,7 +128,8 @@ class SpeedNode implements SpeedSurroundings {
   }
 
   share(ofLog: Share): Share {
-    return new KeptShare(ofLog, (partition) => this.#isElsewhere(partition));
+    const { speedReplicas } = this.#options.config;
+    return new KeptShare(ofLog, speedReplicas, (partition) => this.#holdersOf(partition));
   }
 
   async openView(id: ViewId): Promise<BatchView> {
@@ -195,33 +196,38 @@ class SpeedNode implements SpeedSurroundings {
     return nodes?.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id) ?? [];
   }
 
-  #isElsewhere(partition: PartitionName): boolean {
+  /** How many other workers can be asked for it; without end before there is anything to be asked for. */
+  #holdersOf(partition: PartitionName): number {
     const serving = this.#pointers?.serving?.pointer.serving;
-    if (serving === undefined) return true;
-    return this.#others().some(({ stores }) =>
+    if (serving === undefined) return Infinity;
+    return this.#others().filter(({ stores }) =>
       stores.some(({ generation, partitions }) => generation === serving && partitions.includes(partition)),
-    );
+    ).length;
   }
 }
 
 /**
- * A share whose partitions are kept until another worker can be asked for them: where each has stores of its own, one that has just been
- * given a partition first has to read the log.
+ * A share whose partitions are kept until as many others as are wanted can be asked for them: where each worker has stores of its own, one that
+ * has just been given a partition first has to read the log, and one of those that hold it may have died a moment ago. So a worker that hears
+ * nothing from the log's group, and has no share then, goes on: that one more holds a partition does no harm.
  */
 export class KeptShare implements Share {
   readonly kind = 'moving';
   readonly #ofLog: Share;
-  readonly #isElsewhere: (partition: PartitionName) => boolean;
+  readonly #replicas: number;
+  readonly #holdersOf: (partition: PartitionName) => number;
   #had: readonly PartitionName[] = [];
 
-  constructor(ofLog: Share, isElsewhere: (partition: PartitionName) => boolean) {
+  /** @param holdersOf how many other workers can be asked for a partition */
+  constructor(ofLog: Share, replicas: number, holdersOf: (partition: PartitionName) => number) {
     this.#ofLog = ofLog;
-    this.#isElsewhere = isElsewhere;
+    this.#replicas = replicas;
+    this.#holdersOf = holdersOf;
   }
 
   partitions(): readonly PartitionName[] {
     const given = this.#ofLog.partitions();
-    const kept = this.#had.filter((name) => !given.includes(name) && !this.#isElsewhere(name));
+    const kept = this.#had.filter((name) => !given.includes(name) && this.#holdersOf(name) < this.#replicas);
     this.#had = kept.length === 0 ? given : [...given, ...kept];
     return this.#had;
   }

@@ -14,7 +14,7 @@ import type { Pointers } from '../../speed/generations/pointers.js';
 import type { Pointer } from '../../speed/store/layout.js';
 import type { StoreState } from '../../speed/store/partition-store.js';
 import { urlOf, restoreHint, type Etag, type Store } from '../store/store.js';
-import type { Nodes } from './nodes.js';
+import type { Node, Nodes } from './nodes.js';
 import { WorkerClient } from './worker-client.js';
 
 const key = 'speed/SERVING';
@@ -100,8 +100,8 @@ export interface StorePointersOptions {
 const pollMs = 500;
 /** While a generation is made. */
 const busyPollMs = 200;
-/** How long a hand-over waits for query processes that live and have not fetched the view yet. */
-const viewPatienceMs = 60_000;
+/** How long a hand-over waits for living processes that are not ready for it yet. */
+const readyPatienceMs = 60_000;
 
 export class StorePointers implements Pointers {
   readonly areTogether = false;
@@ -110,7 +110,7 @@ export class StorePointers implements Pointers {
   /** Of other workers, by generation and partition. */
   #states = new Map<string, StoreState>();
   #moving: Promise<void> | undefined;
-  /** Since when a hand-over waits for views. */
+  /** Since when a hand-over waits for other processes. */
   #waitsSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -157,7 +157,8 @@ export class StorePointers implements Pointers {
     const { known } = this.#watch;
     if (known === undefined || known.leader !== this.#options.nodes.id) return false;
     if (samePointer(known.pointer, to)) return true;
-    if (to.serving !== known.pointer.serving && !this.#haveView(to.serving)) return false;
+    if (to.serving !== known.pointer.serving && !this.#areReady(known.pointer.serving, to.serving))
+      return false;
     this.#begin(() => this.#put({ ...known, pointer: to }, known));
     return false;
   }
@@ -199,14 +200,23 @@ export class StorePointers implements Pointers {
     this.#waitsSince = undefined;
   }
 
-  /** Whether the query processes that live have a batch view at hand: a slow one is not waited for without end. */
-  #haveView(view: ViewId | undefined): boolean {
-    if (view === undefined) return true;
-    const lack = this.#options.nodes
-      .living()
-      .some(({ role, views }) => role === 'query' && !views.includes(view));
+  /**
+   * Whether every living query process has the batch view of a generation, and every living worker can be asked for it wherever it can be
+   * asked for the one before: otherwise the death of the only replica that is ready would leave none. A slow process is waited for, but not
+   * without end.
+   */
+  #areReady(from: ViewId | undefined, to: ViewId | undefined): boolean {
+    if (to === undefined) return true;
+    const isReady = ({ role, views, stores }: Node): boolean => {
+      if (role === 'query') return views.includes(to);
+      const of = (id: ViewId | undefined) =>
+        stores.find(({ generation }) => generation === id)?.partitions ?? [];
+      return of(from).every((name) => of(to).includes(name));
+    };
     this.#waitsSince ??= performance.now();
-    return !lack || performance.now() - this.#waitsSince > viewPatienceMs;
+    return (
+      this.#options.nodes.living().every(isReady) || performance.now() - this.#waitsSince > readyPatienceMs
+    );
   }
 
   /** While a generation is made, the leader looks how far the others are. */

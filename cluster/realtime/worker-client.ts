@@ -7,7 +7,7 @@ import type { ViewId } from '../../facts/views/view.js';
 
 /** Until a worker says something. */
 const silenceMs = 2_000;
-/** Until it has opened a snapshot, or said how far it is. */
+/** Until it has said how far it is. */
 const shortMs = 1_000;
 
 export class WorkerClient {
@@ -20,13 +20,17 @@ export class WorkerClient {
     this.#headers = { Authorization: `Bearer ${secret}`, 'Content-Type': 'application/json' };
   }
 
-  /** Undefined when the worker lives and cannot give it now. */
-  async open(generation: ViewId, partitions: readonly PartitionName[]): Promise<SnapshotAnswer | undefined> {
+  /** Undefined when the worker lives and cannot give it now. @param timeoutMs then it counts as dead */
+  async open(
+    generation: ViewId,
+    partitions: readonly PartitionName[],
+    timeoutMs: number,
+  ): Promise<SnapshotAnswer | undefined> {
     const response = await this.#ask(
       'POST',
       '/snapshots',
       { generation, partitions },
-      AbortSignal.timeout(shortMs),
+      AbortSignal.timeout(timeoutMs),
     );
     return response === undefined ? undefined : snapshotAnswer.parse(await this.#json(response));
   }

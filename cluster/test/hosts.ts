@@ -1,6 +1,6 @@
 /** Processes on hosts of their own, for tests: a Kafka broker and a store are all that they have in common. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { assetPath } from '../../lib/files/assets.js';
 import { configWith } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openLogWriter } from '../../log/open-log.js';
-import type { LogWriter } from '../../log/log.js';
+import type { LogWriter, Offsets } from '../../log/log.js';
 import { pageview, recordsOf } from '../../speed/test/facts.js';
 import { eventually } from '../../test/eventually.js';
 import { freePort } from '../../test/loopback.js';
@@ -21,15 +21,29 @@ export const secret = 'secret-of-these-tests';
 
 /** For all processes to be up and to have found each other, on a busy machine. */
 export const startMs = 180_000;
+/** For a batch run, which has the lowest priority of all. */
+export const batchMs = 600_000;
+/** Between looks at all that: each asks processes that have other work. */
+export const pauseMs = 500;
 
-type Role = 'sink' | 'speed' | 'query';
+/** `start` is the whole system of one machine. */
+type Role = 'start' | 'collector' | 'sink' | 'speed' | 'query';
+
+/** What says which port a role listens on; a sink listens on none. */
+const portKeys: Readonly<Record<Role, string>> = {
+  start: 'SWA_HTTP_PORT',
+  collector: 'SWA_COLLECTOR_PORT',
+  sink: 'SWA_HTTP_PORT',
+  speed: 'SWA_SPEED_PORT',
+  query: 'SWA_HTTP_PORT',
+};
 
 /** A data directory, and a process on it that can be killed and started again. */
 export class HostProcess {
   readonly role: Role;
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Of the query endpoint. */
+  /** Of its endpoint. */
   readonly origin: string;
   #child: ChildProcess | undefined;
 
@@ -40,7 +54,7 @@ export class HostProcess {
     this.env = {
       ...env,
       SWA_DATA_DIR: this.dataDir,
-      [role === 'speed' ? 'SWA_SPEED_PORT' : 'SWA_HTTP_PORT']: String(port),
+      [portKeys[role]]: String(port),
     };
   }
 
@@ -50,10 +64,12 @@ export class HostProcess {
 
   /** A command on the data directory. */
   spawn(...args: readonly string[]): ChildProcess {
-    return spawn(process.execPath, [assetPath('bin/swa'), ...args], {
-      env: this.env,
-      stdio: ['ignore', 'ignore', this.env['SWA_LOG_LEVEL'] === 'fatal' ? 'ignore' : 'inherit'],
-    });
+    const stderr = this.env['SWA_LOG_LEVEL'] === 'fatal' ? 'ignore' : 'inherit';
+    return this.spawnWith(['ignore', 'ignore', stderr], ...args);
+  }
+
+  spawnWith(stdio: StdioOptions, ...args: readonly string[]): ChildProcess {
+    return spawn(process.execPath, [assetPath('bin/swa'), ...args], { env: this.env, stdio });
   }
 
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
@@ -85,6 +101,8 @@ export class Hosts {
   readonly log: LogWriter;
   /** Durable. */
   facts = 0;
+  /** What the log held when facts were acknowledged, the last minutes. */
+  readonly #acks: { readonly ends: Offsets; readonly at: number }[] = [];
   #feeding: Promise<void> = Promise.resolve();
   #isFeeding = false;
 
@@ -138,6 +156,14 @@ export class Hosts {
     return hosts;
   }
 
+  /** How old the oldest acknowledged fact was at a time that is not before a cut; 0 where all acknowledged by then are. */
+  missingMs(cut: Readonly<Record<string, number>>, at: number): number {
+    const first = this.#acks.find(({ ends }) =>
+      Object.entries(ends).some(([name, end]) => end > (cut[name] ?? 0)),
+    );
+    return first === undefined ? 0 : Math.max(0, at - first.at);
+  }
+
   /** So many facts a second, each of a visitor of its own, until the test ends or `stopFeeding`. */
   feed(perSecond: number): void {
     this.#isFeeding = true;
@@ -167,6 +193,9 @@ export class Hosts {
       if (facts.length > 0) await this.log.append(recordsOf(facts));
       sent += due; // what there was no time for is not made up
       this.facts += facts.length;
+      const at = performance.now();
+      this.#acks.push({ ends: await this.log.latest(), at });
+      if (this.#acks.length > 20_000) this.#acks.splice(0, 10_000);
       await new Promise((resolve) => setTimeout(resolve, 40));
     }
   }
@@ -187,6 +216,7 @@ export class Hosts {
           return answer?.status === 200 && answer.isLive && answer.pageviews > 0 ? true : undefined;
         },
         startMs,
+        pauseMs,
       );
   }
 }

@@ -116,17 +116,41 @@ test('a hand-over waits for query processes that live and lack the batch view, a
   await eventually('none is waited for', () => worker.write({ partitions, serving: v2, next: undefined }));
 });
 
-test('a partition that was given to another worker is kept until that one can be asked', () => {
+test('a hand-over waits until each living worker that serves a partition is ready in the next generation, and for no dead one', async (t) => {
+  const store = makeStore();
+  const [a, b] = [await nodeOf(t, store, 'speed-a'), await nodeOf(t, store, 'speed-b')];
+  const worker = await pointersOf(t, store, a);
+  await eventually('it leads', () => worker.leads(true));
+  const serving = { partitions, serving: v1, next: v2 };
+  await eventually('the first pointer', () => worker.write(serving));
+  const ofV1 = { generation: v1, partitions };
+  const ofV2 = { generation: v2, partitions };
+  a.say({ stores: [ofV2, ofV1] });
+  b.say({ stores: [{ ...ofV2, partitions: partitions.slice(0, 1) }, ofV1] });
+  await eventually('both are known', () => a.living().every(({ stores }) => stores.length === 2));
+  const to = { partitions, serving: v2, next: undefined };
+  for (let i = 0; i < 20; i++) {
+    assert.equal(worker.write(to), false);
+    await sleep(10); // what was written in the background would have been by then
+  }
+  assert.equal(worker.read()?.serving, v1);
+  await b.close();
+  await eventually('a dead one is not waited for', () => worker.write(to));
+});
+
+test('a partition that was given to other workers is kept until as many as are wanted can be asked', () => {
   let given: PartitionName[] = ['pageviews/0', 'equivs/0'];
-  const elsewhere = new Set<PartitionName>();
+  const holders = new Map<PartitionName, number>();
   const ofLog: Share = { kind: 'moving', partitions: () => given, leave: () => Promise.resolve() };
-  const share = new KeptShare(ofLog, (name) => elsewhere.has(name));
+  const share = new KeptShare(ofLog, 2, (name) => holders.get(name) ?? 0);
   assert.deepEqual(share.partitions(), given);
   given = ['equivs/0'];
   assert.deepEqual(share.partitions().toSorted(), ['equivs/0', 'pageviews/0']);
-  elsewhere.add('pageviews/0');
+  holders.set('pageviews/0', 1); // it may have died, and not expired yet
+  assert.deepEqual(share.partitions().toSorted(), ['equivs/0', 'pageviews/0']);
+  holders.set('pageviews/0', 2);
   assert.deepEqual(share.partitions(), ['equivs/0']);
-  elsewhere.clear();
+  holders.clear();
   assert.deepEqual(share.partitions(), ['equivs/0'], 'what was let go of is not taken back');
 });
 

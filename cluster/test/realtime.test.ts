@@ -210,13 +210,13 @@ test('a worker is asked with the secret of the cluster only', async (t) => {
   await house.untilCaughtUp(genesis);
   const url = `http://127.0.0.1:${workers.servers[0]?.port}`;
   const { partitions } = house.log;
-  await assert.rejects(new WorkerClient(url, 'another').open(genesis, partitions), {
+  await assert.rejects(new WorkerClient(url, 'another').open(genesis, partitions, 1_000), {
     code: 'config.invalid',
   });
   await assert.rejects(new WorkerClient(url, 'another').state(), { code: 'config.invalid' });
   assert.equal((await fetch(`${url}/state`)).status, 401);
-  assert.ok((await new WorkerClient(url, secret).open(genesis, workers.held[0] ?? [])) !== undefined);
-  assert.equal(await new WorkerClient(url, secret).open(genesis, workers.held[1] ?? []), undefined);
+  assert.ok((await new WorkerClient(url, secret).open(genesis, workers.held[0] ?? [], 1_000)) !== undefined);
+  assert.equal(await new WorkerClient(url, secret).open(genesis, workers.held[1] ?? [], 1_000), undefined);
 });
 
 test('with two replicas a dead one is passed over; without, the error is named; no cut goes back', async (t) => {

@@ -103,11 +103,25 @@ export const clusterFaults: readonly PlantedFault[] = [
   fault(
     'nodes',
     'no hand-over waits for a batch view',
-    edit('cluster/realtime/store-pointers.ts', 'return !lack ||', 'return true ||'),
+    edit('cluster/realtime/store-pointers.ts', 'return views.includes(to);', 'return true;'),
+  ),
+  fault(
+    'nodes',
+    'a hand-over leaves one replica alone that is ready',
+    edit('cluster/realtime/store-pointers.ts', 'of(to).includes(name)', 'of(from).includes(name)'),
+  ),
+  fault(
+    'nodes',
+    'with two replicas one other worker is enough to let go of a partition',
+    edit(
+      'cluster/realtime/speed-node.ts',
+      'this.#holdersOf(name) < this.#replicas',
+      'this.#holdersOf(name) < 1',
+    ),
   ),
   fault(
     'nodes',
     'a partition is let go of as soon as it is given to another worker',
-    edit('cluster/realtime/speed-node.ts', '&& !this.#isElsewhere(name)', '&& false'),
+    edit('cluster/realtime/speed-node.ts', '&& this.#holdersOf(name) < this.#replicas', '&& false'),
   ),
 ];
