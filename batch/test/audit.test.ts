@@ -17,7 +17,7 @@ import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-/** Visitors come back, one pageview in ten comes twice, and edges join 0-1-2, 3-4-5 and so on, some taken back again. */
+/** Visitors return, one pageview in ten is repeated, and edges join 0-1-2, 3-4-5 and so on; some are retracted. */
 function factsOf(round: number): Fact[] {
   const views = Array.from({ length: 60 }, (_, i): Fact => {
     const n = round * 50 + i; // the last ten are the next round's first
@@ -41,7 +41,7 @@ function factsOf(round: number): Fact[] {
   return [...views, ...edges];
 }
 
-/** A view in the middle of history, with facts of later rounds compacted into the files it was made from. */
+/** A view in the middle of history, whose files have since been compacted with later facts. */
 async function makeHistory(): Promise<{ config: Config; meta: ViewMeta }> {
   const config = makeHouse();
   for (let round = 0; round < 4; round++) await store(config, factsOf(round));
@@ -54,7 +54,7 @@ function editMeta(config: Config, { id }: ViewMeta, change: Partial<ViewMeta>): 
   forgeMeta(viewPath(config.dataDir, id), ({ view, ...rest }) => ({ ...rest, view: { ...view, ...change } }));
 }
 
-test('a sound view is made again from the facts before its cut, also when its files hold later ones by now', async () => {
+test('an intact view is recomputed from the facts before its cut, even if their files now contain later facts', async () => {
   const { config, meta } = await makeHistory();
   const across = takeSnapshot(config.dataDir).files.filter(({ topic, partition, fromOffset, toOffset }) => {
     const end = offsetAt(meta.cut.next, `${topic}/${partition}`);
@@ -85,15 +85,15 @@ test('a changed byte and a damaged META are each named', async () => {
   );
 });
 
-test('a view that does not say what its facts say is found, though its files are as they were written', async () => {
+test('a view that does not match its facts is found although its files match their hashes', async () => {
   const { config, meta } = await makeHistory();
-  editMeta(config, meta, { maxPersonIds: 2 }); // it would have left some persons unjoined
+  editMeta(config, meta, { maxPersonIds: 2 }); // without the cap the view would have joined some of these persons
   const { ok, recounted, problems } = await auditViews({ config, recount: true });
   assert.deepEqual([ok, recounted, problems.length > 1], [false, undefined, true]);
   assert.match(problems[0] ?? '', new RegExp(`${meta.id} does not match the facts before its cut`));
 });
 
-test('a view of another version, or of other rules, is compared, and what differs is named', async () => {
+test('a view of another version, or of other rules, is compared, and the difference is named', async () => {
   const { config, meta } = await makeHistory();
   const same = await auditViews({ config: { ...config, bots: 'include' }, recount: true });
   assert.deepEqual([same.ok, same.recounted], [true, meta.id], 'there are no bots: the same content');
@@ -101,7 +101,7 @@ test('a view of another version, or of other rules, is compared, and what differ
   assert.deepEqual([query.ok, query.recounted], [true, meta.id]);
 });
 
-test('a view of format 5 that took texts for one is compared, and the pages and persons that are wrong are named', async () => {
+test('a view of format 5 that confused texts is compared, and its wrong pages and persons are named', async () => {
   const dir = tempDir('format-5');
   execFileSync('tar', ['xzf', assetPath('batch/test/fixtures/format-5-collisions.tar.gz'), '-C', dir]);
   const dataDir = join(dir, 'data');

@@ -1,4 +1,4 @@
-/** A data directory whose base buckets are changed by hand: the next run makes everything anew, from the same star. */
+/** Changing the width of base buckets: the next run recomputes everything from the same star. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -11,7 +11,7 @@ import { runBatch } from '../run.js';
 import { listRuns } from '../../serving/batch-runs.js';
 import { makeHouse, store, testClock } from './house.js';
 
-test('after a change of the width the next run makes the views of all history anew, of the star as it is', async () => {
+test('after a change of the bucket width the next run recomputes all history from the existing star', async () => {
   const hourly = makeHouse({ lgK: 10, bucketMinutes: 60 });
   const facts = Array.from({ length: 500 }, (_, i): Fact => ({
     type: 'pageview',

@@ -1,4 +1,4 @@
-/** A batch view that is built, and not published. */
+/** Builds a batch view without publishing it. */
 import { join } from 'node:path';
 import type { Config } from '../../lib/config/config.js';
 import { makeRules } from '../../facts/rules.js';

@@ -1,6 +1,6 @@
 /**
- * Carries out erasures in a process that ends, as by kill -9, before or after the nth call that changes files.
- * Arguments: data directory, n, 'before' or 'after'.
+ * Carries out erasures in a process that exits, as by kill -9, before or after the nth call that changes files. Arguments: data directory, n,
+ * 'before' or 'after'.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -20,7 +20,7 @@ for (const name of [
 ] as const) {
   const call = fs[name] as (...args: unknown[]) => unknown;
   const counted = (...args: unknown[]): unknown => {
-    const isLast = --left === 0; // one call may make others
+    const isLast = --left === 0; // a call may make further ones
     if (isLast && when === 'before') process.kill(process.pid, 'SIGKILL');
     try {
       return call(...args);

@@ -49,7 +49,7 @@ function edge(a: string, b: string, type: 'equiv' | 'retract' = 'equiv'): Fact {
   return { type, a, b, timestamp: day, eventId: `edge-${events++}`, receivedAt: testClock() };
 }
 
-/** Of three persons of whom one goes as a whole and one in part, and of others. */
+/** Facts of three persons, of whom one is erased completely and one in part, and of others. */
 function facts(): Fact[] {
   const visitors = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7', 'cookie:8', 'user:9', 'cookie:gon', 'x'];
   return [
@@ -83,7 +83,7 @@ function erasures(config: Config): Fact[] {
   }));
 }
 
-/** A record of another producer that is not a fact and names an id. */
+/** An invalid record of another producer that contains an id. */
 const foreign = [
   {
     topic: 'pageviews' as const,
@@ -108,7 +108,7 @@ async function filled(): Promise<Config> {
   return config;
 }
 
-test('erased ids stand in no file, and nothing changes for others', async () => {
+test('no file contains erased ids, and nothing changes for others', async () => {
   const config = await filled();
   const { dataDir } = config;
   const first = await run(config);
@@ -173,7 +173,7 @@ test('erased ids stand in no file, and nothing changes for others', async () => 
   assert.equal(again.counts.persons, after.counts.persons, 'facts that come again count nothing');
 });
 
-test('killed at any moment, erasing goes on and loses nothing', async () => {
+test('killed at any moment, erasing resumes and loses nothing', async () => {
   const config = await filled();
   const { dataDir } = config;
   await run(config);
@@ -207,11 +207,11 @@ test('killed at any moment, erasing goes on and loses nothing', async () => {
   const [record] = listErasures(dataDir);
   const files = record?.parts.flatMap((part) => part.files) ?? [];
   const records = files.reduce((sum, file) => sum + file.records, 0);
-  const gone = records / 2; // each stood in the log and in the master dataset
+  const gone = records / 2; // each was in the log and in the master dataset
   assert.ok(gone > 60 && Number.isInteger(gone), `${told}: ${JSON.stringify(record)}`);
 });
 
-test('pageviews that are too old leave answers with a run, and then files; late ones never come in', async () => {
+test('pageviews that are too old leave answers with a run, and then files; late ones are never counted', async () => {
   const config = { ...makeHouse({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
   const { dataDir } = config;
   const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;

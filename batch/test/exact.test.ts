@@ -18,13 +18,13 @@ import { exactDifferences } from '../exact.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
-/** By kind, some of what pageviews have. */
+/** For each kind of exclusion, some values that pageviews have. */
 const excluded = {
   visitor: ['cookie:1', 'cookie:2', 'cookie:99'],
   importId: ['one', 'two', 'three'],
   urlPrefix: ['https://site1.example/', 'https://site2.example/1', 'https://site3.example/2/'],
   userAgent: ['Mozilla/5.0', 'Mozilla/5.0 (X11) Firefox/128.0', 'Mozilla'],
-  /** The ids: their hashes are made with the secret of the directory. */
+  /** Ids; their hashes are made with the secret of the directory. */
   erased: ['cookie:3', 'user:4', 'cookie:5'],
 } as const;
 
@@ -113,7 +113,7 @@ async function differencesOf(config: Config, id: Parameters<typeof viewPath>[1])
   }
 }
 
-test('every cell and visit of a batch view is what the whole run in SQL comes to', async () => {
+test('every cell and visit of a batch view equals the whole run in SQL', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fact, { minLength: 1, maxLength: 400 }),
@@ -152,6 +152,6 @@ test('a cell that is wrong by one person is found', async () => {
   assert.match((await differencesOf(config, id)).join('\n'), /page https:\/\/example.com\/, hour/);
 });
 
-test('the whole run is read in one sitting', () => {
+test('the whole run in SQL has at most 80 lines', () => {
   assert.ok(assetText('batch/sql/whole-run.sql').trim().split('\n').length <= 80);
 });

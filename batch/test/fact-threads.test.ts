@@ -15,7 +15,7 @@ const tables: WorkTables = {
   pages: 1,
   seen: new Uint8Array(1),
 };
-/** Its file is not there: a damaged star. */
+/** Its file does not exist: a damaged star. */
 const group: RowGroup = {
   facts: {
     topic: 'pageviews',
@@ -37,12 +37,12 @@ const start = (t: { after(work: () => Promise<void>): void }, signal?: AbortSign
   t.after(async () => threads.close());
   return threads;
 };
-/** Tasks that do nothing, so many. */
+/** `count` tasks that do nothing. */
 function* nothings(count: number): Generator<Given> {
   for (let i = 0; i < count; i++) yield { ...silent, task: { type: 'surveyed' } };
 }
 
-test('tasks are done until there are none left, orders by every thread', async (t) => {
+test('each task is done once, and each order by every thread', async (t) => {
   const threads = start(t);
   let replies = 0;
   const tasks = nothings(25);
@@ -62,7 +62,7 @@ const onReply = (): never => {
   throw new Error('disk full');
 };
 
-test('what a thread throws, a listener throws, and an abort, end the work', async (t) => {
+test('an error in a thread, an error in a listener, and an abort end the work', async (t) => {
   const damaged = start(t);
   await assert.rejects(
     damaged.each(() => ({ ...silent, task: { type: 'survey', group } })),

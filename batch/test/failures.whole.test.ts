@@ -74,7 +74,7 @@ test('a run killed at any point leaves the old view serving, and the next run su
     const serving = readCurrent(config.dataDir);
     if (published === undefined) {
       killed++;
-      // It may have died after the commit point: then the new view serves, whole.
+      // It may have died after the commit point: then the new view serves.
       if (serving !== current) current = serving;
     } else {
       assert.equal(serving, published);
@@ -113,7 +113,7 @@ test('a damaged Parquet file that is not in the star yet stops the run, which na
   assert.equal(listRuns(config.dataDir).at(-1)?.outcome, 'failed');
 });
 
-test('a file cut short or missing is named as damaged before DuckDB looks at it', async () => {
+test('a truncated or missing file is reported as damaged before DuckDB reads it', async () => {
   const config = makeHouse();
   await store(config, facts);
   const [file] = takeSnapshot(config.dataDir).files;
@@ -128,7 +128,7 @@ test('a file cut short or missing is named as damaged before DuckDB looks at it'
   }
 });
 
-test('views that cannot be read stop no run; answers go back behind none that can', async () => {
+test('unreadable views do not stop a run; a new view is never behind a readable one', async () => {
   const config = makeHouse();
   await store(config, facts.slice(0, 100));
   const first = await runBatch({ config, clock: testClock, trigger: 'command' });
@@ -150,7 +150,7 @@ test('views that cannot be read stop no run; answers go back behind none that ca
   });
 });
 
-test('what fails after publication is told with the run, which has published', async () => {
+test('a failure after publication is recorded with the run, which counts as published', async () => {
   const config = makeHouse();
   await store(config, facts.slice(0, 100));
   const hold = join(heldDir(config.dataDir), 'speed.json');
@@ -179,7 +179,7 @@ test('a run that is stopped while it verifies publishes nothing', async () => {
   assert.equal(readCurrent(config.dataDir), before.id);
 });
 
-test('too little memory is named by its key, without statements that nobody can give', async () => {
+test('too little memory is reported with the setting to change, without SQL advice', async () => {
   const config = makeHouse({ batchMemory: '2MB' });
   await store(config, facts);
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), (error: SwaError) => {
@@ -200,7 +200,7 @@ test('a full disk fails the run with a hint, the old view serves, and with space
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const filler = join(mount, 'filler');
-  fillUp(filler, 1 << 12); // but for a few kilobytes
+  fillUp(filler, 1 << 12); // leaves a few kilobytes
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), /ENOSPC|No space|full/i);
   assert.equal(readCurrent(config.dataDir), before.id);
   rmSync(filler);

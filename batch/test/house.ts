@@ -1,4 +1,4 @@
-/** A data directory with a log and a master dataset, for tests: facts in, batch views out. */
+/** A data directory with a log and a master dataset, for tests of batch views. */
 import { configWith, type Config } from '../../lib/config/config.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import type { Fact } from '../../facts/fact.js';
@@ -18,7 +18,7 @@ export function makeHouse(change: Partial<Config> = {}): Config {
   return config;
 }
 
-/** Appends the facts, then records as a foreign producer may write them, and carries all into the master dataset. */
+/** Appends the facts, then raw records like those of another producer, and stores all in the master dataset. */
 export async function store(
   config: Config,
   facts: readonly Fact[],

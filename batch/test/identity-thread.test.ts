@@ -8,14 +8,14 @@ import { IdentityThread } from '../persons/identity-thread.js';
 import { eachPerson, type Members } from '../arrays/persons.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-/** Persons of three ids each; enough of them for a thread of its own. */
+/** Persons of three ids each, enough for a separate thread. */
 const persons: Members = {
   ids: PackedTexts.of(Array.from({ length: 30_000 }, (_, i) => `cookie:${String(i).padStart(6, '0')}`)),
   members: Uint32Array.from({ length: 30_000 }, (_, i) => i),
   ends: Uint32Array.from({ length: 10_000 }, (_, i) => 3 * (i + 1)),
 };
 
-test('a thread of its own writes the same persons, and may be stopped at any moment', async () => {
+test('a separate thread writes the same persons, and may be stopped at any moment', async () => {
   const dir = tempDir('identity');
   const here = await writeIdentity(join(dir, 'here'), persons.ids, eachPerson(persons));
   const thread = new IdentityThread(join(dir, 'thread'), persons);
@@ -28,7 +28,7 @@ test('a thread of its own writes the same persons, and may be stopped at any mom
   await assert.rejects(stopped.written, /the thread that writes persons ended/);
 });
 
-test('what the thread cannot write is named', async () => {
+test('a file that the thread cannot write is an error', async () => {
   const dir = tempDir('identity');
   await assert.rejects(new IdentityThread(join(dir, 'no', 'file'), persons).written, /ENOENT/);
 });

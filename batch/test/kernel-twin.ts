@@ -1,4 +1,4 @@
-/** What the kernel and the passes around it must do, in plain TypeScript, fact by fact: the same blocks and visits, byte for byte. */
+/** Plain TypeScript equivalent of the kernel and the passes around it, fact by fact: must give the same blocks and visits, byte for byte. */
 import type { BucketWidth } from '../../lib/time/buckets.js';
 import { BlockBuilder } from '../../serving/arrays/block-builder.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
@@ -8,7 +8,7 @@ import { visitsOf } from '../../test/oracle/oracle.js';
 export interface TwinFact {
   readonly page: number;
   readonly person: number;
-  /** Not its rank. */
+  /** The bucket, not its rank. */
   readonly bucket: number;
   readonly millisecond: number;
   readonly coupon: number;
@@ -60,7 +60,7 @@ export function visitsByDomain(
   return new Map(encoded);
 }
 
-/** Things by a number, ascending. */
+/** Groups things by a number, ascending. */
 function grouped<T>(things: readonly T[], numberOf: (thing: T) => number): [number, T[]][] {
   const groups = new Map<number, T[]>();
   for (const thing of things) {

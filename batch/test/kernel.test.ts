@@ -23,10 +23,10 @@ test('the embedded WebAssembly is what sort-kernel.wat assembles to, byte for by
 });
 
 const firstTime = Date.UTC(2024, 0, 28);
-/** Two pages a domain. */
+/** Two pages per domain. */
 const domainOf = (page: number): number => page >>> 1;
 
-/** Facts of some pages: base buckets apart or together, few people or many, and the same view again. */
+/** Facts of some pages: adjacent or distant buckets, few or many people, and duplicates. */
 const factsArbitrary = fc
   .record({
     seed: fc.integer(),
@@ -46,7 +46,7 @@ const factsArbitrary = fc
     const facts = Array.from({ length: count }, (): TwinFact => {
       const person = random(people);
       return {
-        page: random(pages) * random(2), // half of all are of the first
+        page: random(pages) * random(2), // half of them are of page 0
         person,
         bucket: width.at(firstTime) + random(buckets) * (random(3) === 0 ? 1 : 2),
         millisecond: random(4) === 0 ? random(3) * 1_800_000 - (random(2) === 0 ? 1 : 0) : random(width.ms),
@@ -98,7 +98,7 @@ const noFiles = (): never => assert.fail('all facts are in memory');
 const silent = { onRows: () => undefined, onBlocks: () => undefined };
 const span = { fromShard: 0, toShard: 1, rows: 0, from: 0, part: undefined };
 
-test('cells are those of the twin in TypeScript, byte for byte: flat ones, days and months, base buckets of many people', () => {
+test('cells equal those of the TypeScript twin, byte for byte: flat blocks, days and months, base buckets with many people', () => {
   fc.assert(
     fc.property(factsArbitrary, ({ facts, width, lgK, pages }) => {
       const tables = tablesOf(facts, lgK, pages, width);
@@ -127,8 +127,8 @@ test('cells are those of the twin in TypeScript, byte for byte: flat ones, days 
   );
 });
 
-test('a subject that is cut into months, and put together again, is the same block', () => {
-  const months = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 3 }); // where to cut, in days
+test('joining the monthly parts of a subject gives the same block', () => {
+  const months = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 3 }); // boundaries between parts, in days
   fc.assert(
     fc.property(factsArbitrary, months, ({ facts: all, width, lgK }, days) => {
       const facts = all.map((fact) => ({ ...fact, page: 0 }));
@@ -158,13 +158,13 @@ test('a subject that is cut into months, and put together again, is the same blo
   );
 });
 
-/** When the month of a time begins. */
+/** Start of the month of a time. */
 function monthStart(time: number): number {
   const date = new Date(time);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);
 }
 
-test('visits are those of the twin, also in shares of the persons', () => {
+test('visits equal those of the twin, also when computed by shares of the persons', () => {
   fc.assert(
     fc.property(
       factsArbitrary,

@@ -1,6 +1,6 @@
 /**
- * Nobody is somebody else because two hashes are equal. The texts of these histories collide in the hash that DuckDB's `hash()`
- * computes: they are found by asking it, so the test holds whatever that hash is in the DuckDB of the day.
+ * Hash collisions never join different texts. The texts of these histories collide in DuckDB's `hash()`: they are found with queries, so the
+ * test works with the hash of any version of DuckDB.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ import { ProgressMeter } from '../progress.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
-/** Long form: all ids and URLs of the families that collisions were first seen in. */
+/** Long form: all ids and URLs of the families in which collisions were first seen. */
 const isLong = process.env['LONG'] === '1';
 
 const duckDb = await DuckDBInstance.create(':memory:');
@@ -29,7 +29,7 @@ after(() => duckDb.closeSync());
 
 type Pair = readonly [a: string, b: string];
 
-/** Pairs of texts with one hash among those a query gives, `count` at most. */
+/** At most `count` pairs of texts with equal hashes in the result of a query. */
 async function collidingPairs(texts: string, count: number): Promise<Pair[]> {
   const reader = await connection.runAndReadAll(
     `select min(text), max(text) from (${texts}) as texts(text)
@@ -38,7 +38,7 @@ async function collidingPairs(texts: string, count: number): Promise<Pair[]> {
   return reader.getRows().map(([a, b]) => [String(a), String(b)]);
 }
 
-/** Addresses that differ in two characters eight apart, the last ones of the blocks that DuckDB hashes. */
+/** Addresses that differ in two characters eight apart: the last ones of the blocks that DuckDB hashes. */
 const idPairs = (first: number, third: number, count: number): Promise<Pair[]> =>
   collidingPairs(
     `select 'ip:${first}.' || (100 + a) || '.${third}.' || (10 + b)
@@ -116,7 +116,7 @@ test('visitors, pages, events and ends of edges whose texts have one hash in Duc
   );
 });
 
-test('an event id on another page, of another visitor or in another partition is no repeat', async (t) => {
+test('an event id on another page, of another visitor or in another partition is not a repeat', async (t) => {
   const [x, y] = ['https://example.com/x', 'https://example.com/y'];
   const view = await viewOf(t, [
     pageview('cookie:1', x, 'one'),
@@ -141,7 +141,7 @@ test('an edge fact that repeats an earlier one does not count; with another type
     edge('a1', 'a2', 'e'),
     retraction('a1', 'a2', 'e2'),
     edge('a2', 'a1', 'e'), // the first again: its pair has no direction
-    edge('b1', 'b2', 'e'), // another pair
+    edge('b1', 'b2', 'e'), // repeats the first: the order of the pair does not matter
     edge('c1', 'c2', 'f'),
     retraction('c1', 'c2', 'f'), // another type
     edge('d1', 'd2', 'g'),
@@ -153,7 +153,7 @@ test('an edge fact that repeats an earlier one does not count; with another type
   assert.deepEqual(persons, ['a2', 'b1', 'c2', 'd1']);
 });
 
-/** Pageviews of one file: every text of the query on one page or by one visitor. */
+/** Builds a view of one file of pageviews, all on one page or by one visitor. */
 async function build(pageviews: string): Promise<Built> {
   const config = makeHouse();
   const path = join(config.dataDir, 'pageviews.parquet');
@@ -190,7 +190,7 @@ async function build(pageviews: string): Promise<Built> {
   });
 }
 
-/** Different texts, and how many; the short form takes a part of them. */
+/** Families of different texts, with their sizes; the short form uses a part of each. */
 const families = [
   ['addresses', "'ip:18.' || (i % 250) || '.' || (i // 250 % 250) || '.' || (i // 62500)", 3_000_000],
   ['phone numbers', "'phone:+49' || (15100000000 + i * 7)", 1_000_000],

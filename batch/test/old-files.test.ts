@@ -1,4 +1,4 @@
-/** Facts that earlier versions took and that are refused today count in no view, whatever file they are in. */
+/** Facts that earlier versions accepted and that are refused today do not count, whatever file they are in. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { timeEnd, timeStart, type EquivEdge, type Fact, type Pageview } from '../../facts/fact.js';
@@ -42,7 +42,7 @@ const refusedViews = [
   view(1, { visitor: 'null' }),
   view(2, { visitor: 'user:"Anonymous"', url: 'https://other.example/' }),
   view(3, { visitor: `idfa:00000000-0000-0000-0000-000000000000` }),
-  view(4, { visitor: `${'x'.repeat(60)}:undefined` }), // longer than SQL hands out in pieces
+  view(4, { visitor: `${'x'.repeat(60)}:undefined` }), // longer than the pieces that SQL compares
   view(5, { visitor: '\u00a0none\u00a0' }),
   view(6, { timestamp: timeStart - 1 }),
   view(7, { timestamp: 1_706_745_600 }),
@@ -57,12 +57,12 @@ const refusedEdges = [
   edge(5, '0', { type: 'retract' }),
 ];
 
-/** `repeated` makes an event of its own of every fact. */
+/** Gives each fact an event id of its own. */
 function numbered<T extends Fact>(facts: readonly T[], prefix: string): T[] {
   return facts.map((fact, i) => ({ ...fact, eventId: `${prefix}${i}` }));
 }
 
-test('a view of old files, and of old and new ones, holds what decodeRecord takes', async (t) => {
+test('a view of old files, or of old and new ones, counts exactly what decodeRecord accepts', async (t) => {
   const config = makeHouse();
   const { dataDir } = config;
   const good = Array.from({ length: 100 }, (_, i) => view(i));

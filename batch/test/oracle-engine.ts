@@ -1,4 +1,4 @@
-/** An engine that knows the result: it writes the tables of a job as the oracle counts them. */
+/** An engine that computes the tables of a job with the oracle. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBBlobValue, DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
@@ -21,7 +21,7 @@ const columns: Readonly<Record<OutTable, string>> = {
   statistics: 'name varchar, value bigint, id varchar',
 };
 
-/** @param change harms the tables before they are written */
+/** @param change damages the tables before they are written */
 export function oracleEngine(
   ledger: readonly Placed[],
   rules: Rules,

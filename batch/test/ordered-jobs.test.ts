@@ -24,7 +24,7 @@ const result = (subject: number): SortResult => ({
   part: undefined,
 });
 
-/** Ordered jobs with so many rows each, and what is heard of it: `b7` are blocks, `r0` is the result of job 0. */
+/** Ordered jobs with these numbers of rows, and their deliveries: `b7` are blocks, `r0` is the result of job 0. */
 function jobsOf(rows: readonly number[]): { ordered: OrderedJobs; heard: string[] } {
   const heard: string[] = [];
   const ordered = new OrderedJobs(rows.map(job), {
@@ -35,7 +35,7 @@ function jobsOf(rows: readonly number[]): { ordered: OrderedJobs; heard: string[
   return { ordered, heard };
 }
 
-test('blocks long before their result wait for their turn, and are heard at once when it has come', () => {
+test('blocks that come early wait for their turn, and are delivered as soon as it comes', () => {
   const { ordered, heard } = jobsOf([1, 1, 1]);
   assert.deepEqual(
     [ordered.start()?.index, ordered.start()?.index, ordered.start()?.index, ordered.start()],
@@ -55,7 +55,7 @@ test('blocks long before their result wait for their turn, and are heard at once
   assert.deepEqual(heard.slice(4), ['r1', 'b20', 'r2']);
 });
 
-test('a job that would have too much held waits, unless it is the next to be heard', () => {
+test('a job that would hold too much output waits, unless its turn is next', () => {
   const { ordered } = jobsOf([5 << 20, 5 << 20, 100 << 20, 1]);
   assert.equal(ordered.start()?.index, 0);
   assert.equal(ordered.start(), undefined, '10 M rows would be ahead');

@@ -1,4 +1,4 @@
-/** A parent that has a batch run made and says each step of it, for orphans.whole.test.ts: to be killed. */
+/** Starts a batch run and reports its steps; orphans.whole.test.ts kills this process. */
 import type { Config } from '../../lib/config/config.js';
 import { spawnBatchRun } from '../spawn-run.js';
 

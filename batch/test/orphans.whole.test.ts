@@ -1,4 +1,4 @@
-/** A batch run whose parent was killed ends within seconds, wherever it was, and gives its lock back. */
+/** A batch run whose parent was killed ends within seconds, at any step, and releases its lock. */
 import assert from 'node:assert/strict';
 import { fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ import { eventually } from '../../test/eventually.js';
 
 const skip = existsSync('/proc/self/stat') ? false : 'needs procfs';
 const kills = 20;
-/** The watch looks twice a second and waits 2 s; the rest is for a busy machine. */
+/** The watch polls twice a second and waits 2 s; the rest is for a busy machine. */
 const endsWithinMs = 10_000;
 
 async function untilGone(pid: number): Promise<void> {
@@ -75,7 +75,7 @@ test('a run ends after its parent, killed at any step', { skip }, async (t) => {
   assert.ok(killed >= kills / 2);
 });
 
-test('also one whose main thread waits for what never comes', { skip }, async (t) => {
+test('a run whose main thread waits forever ends after its parent, too', { skip }, async (t) => {
   const watch = new URL('../parent-watch.js', import.meta.url).href;
   const child = `import('${watch}').then(({ endWithParent }) => {
     endWithParent(Number(process.argv[1]));

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
 import { samplePages, type SampledPage } from '../facts/page-sample.js';
 
-/** A star of these URLs, by which each means the page before its `~`. */
+/** Samples a star of these URLs, in which a URL belongs to the page before its `~`. */
 function sampleOf(urls: readonly string[], size: number): SampledPage[] {
   const pages = [...new Set(urls.map(pageOf))];
   const byKey = Uint32Array.from(pages.keys()).toSorted((a, b) =>

@@ -19,7 +19,7 @@ function rootsOf(count: number, edges: readonly Edge[], maxIds = 0): number[] {
   return [...persons.finish(maxIds).roots];
 }
 
-/** The oracle knows ids as texts: here of one length, so that their order is the numbers'. */
+/** The oracle uses texts as ids: equal lengths here, so that they sort like the numbers. */
 function idOf(number: number): string {
   return String(number).padStart(3, '0');
 }

@@ -1,4 +1,4 @@
-/** SQL and JavaScript call the same ids placeholders. */
+/** SQL and JavaScript recognise the same placeholders. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DuckDBInstance, listValue } from '@duckdb/node-api';

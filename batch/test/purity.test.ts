@@ -68,7 +68,7 @@ for (const bucketMinutes of [60, 15] as const)
     view.close();
   });
 
-test('sizes of ranges, blocks and scans change nothing, and no key is too busy for a range', async () => {
+test('sizes of shards, blocks and scans do not change the result, and no key is too busy for a shard', async () => {
   const config = makeHouse({ lgK: 8 });
   const facts = someFacts(3000);
   await store(config, facts);

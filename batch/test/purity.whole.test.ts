@@ -12,7 +12,7 @@ const day = 86_400_000;
 
 test('facts that go to a file count the same, in however many threads', async (t) => {
   const config = makeHouse({ lgK: 11 });
-  // Every second fact is of one domain, which fills blocks; the others lie in many shards.
+  // Every second fact is of one domain, which fills blocks; the others are spread over many shards.
   const facts: Fact[] = Array.from({ length: 130_000 }, (_, i) => ({
     type: 'pageview',
     visitor: `cookie:${(i * 7919) % 5003}`,

@@ -1,4 +1,4 @@
-/** What a batch run lets the log drop: the log is asked, not the note. */
+/** What a batch run lets the log drop, as seen in the log itself. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Config } from '../../lib/config/config.js';
@@ -13,7 +13,7 @@ import { makeHouse, store, testClock } from './house.js';
 const factsARound = 1_000;
 const segmentBytes = 65_536;
 
-/** A segment ends with the round that fills it, and nothing is kept but for the views. */
+/** Each round fills a segment, and only views keep records in the log. */
 const small = { segmentBytes, dedupWindow: 1 };
 
 let rounds = 0;
@@ -33,7 +33,7 @@ async function round(config: Config, count = factsARound): Promise<ViewMeta> {
   return runBatch({ config, clock: testClock, trigger: 'command' });
 }
 
-/** The first offset in the log after the writer has trimmed it. */
+/** The first offset in the log after trimming. */
 async function earliest(config: Config): Promise<number> {
   const log = await openLogWriter(config, testClock);
   try {
@@ -48,7 +48,7 @@ function cutOf(view: ViewMeta): number {
   return view.cut.next['pageviews/0'] ?? 0;
 }
 
-/** A round fills a segment: all below the cut are gone but the one that holds what the deduplication window needs. */
+/** All segments before the cut are gone, except the one that the deduplication window needs. */
 function assertTrimmedTo(cut: number, first: number): void {
   assert.ok(first <= cut, `offset ${first} is above the cut ${cut}`);
   assert.ok(first >= cut - factsARound, `offset ${first} is far below the cut ${cut}`);
@@ -104,13 +104,13 @@ test('a few edges and the default window do not keep the log of a small site', a
   for (let i = 0; i < 4; i++) views.push(await round(config, 8_000));
   const [first, second] = views;
   assert.ok(first !== undefined && second !== undefined);
-  // All facts are of one page, so of one partition.
+  // All facts are of one page, and so in one partition.
   const busy = Object.entries(second.cut.next).find(([, next]) => next === 16_000)?.[0];
   assert.ok(busy !== undefined, JSON.stringify(second.cut.next));
   const log = await openLogWriter(config, testClock);
   t.after(() => log.close());
   await new Trimmer(config.dataDir, log).run();
   const begin = Object.entries(await log.earliest()).find(([name]) => name === busy)?.[1] ?? 0;
-  // The last three views begin with the second; the window reaches back by one run.
+  // The last three views begin with the second; the window goes back one more run.
   assert.ok(begin > 6_500 && begin <= 8_000, `the log begins at ${begin}`);
 });

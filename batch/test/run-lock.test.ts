@@ -1,4 +1,4 @@
-/** One run at a time: who finds the lock held changes nothing, and who works holds it to the end. */
+/** One run at a time: a run that finds the lock held changes nothing, and a run holds the lock to its end. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { batchOverview } from '../overview.js';
 import { runBatch } from '../run.js';
 import { makeHouse, store, testClock } from './house.js';
 
-test('a run that finds the lock held is refused, and leaves alone what the other one builds', async (t) => {
+test('a run that finds the lock held is refused, and does not touch the build of the other one', async (t) => {
   const config = makeHouse();
   await store(config, []);
   const built = join(buildingDir(config.dataDir), 'view-of-another');

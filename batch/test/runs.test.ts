@@ -45,7 +45,7 @@ test('a run as a child process publishes, reports its steps and keeps its histor
   assert.equal(overview.running, undefined);
 });
 
-test('a run lets whoever takes facts and answers questions go first', async () => {
+test('a run has a lower priority than the roles that take facts and answer queries', async () => {
   const config = makeHouse();
   await store(config, [fact(1)]);
   const niceness = new Set<number>();
@@ -60,7 +60,7 @@ test('a run lets whoever takes facts and answers questions go first', async () =
   assert.deepEqual([...niceness], [Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL)]);
 });
 
-test('runs stand in the order in which they began, also when the clock has gone back meanwhile', () => {
+test('runs are listed in start order even if the clock has gone back', () => {
   const { dataDir } = makeHouse();
   const dayMs = 86_400_000;
   const ids = [5 * dayMs, 6 * dayMs, dayMs, dayMs + 1, 7 * dayMs].map((startedAt) => {

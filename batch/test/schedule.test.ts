@@ -1,13 +1,13 @@
-/** The schedule under an injected clock: whatever the clock on the wall does, each slot asks for one run. */
+/** The schedule under an injected clock: whatever the wall clock does, each slot requests one run. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Schedule } from '../schedule.js';
 
 const [secondMs, minuteMs, hourMs] = [1_000, 60_000, 3_600_000];
 
-/** A schedule, the clock on the wall, and the time that really goes by. */
+/** A schedule with a wall clock and a monotonic one. */
 class World {
-  /** The UTC time of each run asked for, to the minute. */
+  /** UTC time of each requested run, to the minute. */
   readonly runs: string[] = [];
   readonly #schedule: Schedule;
   #now: number;
@@ -28,7 +28,7 @@ class World {
     if (this.#schedule.isDue()) this.runs.push(new Date(this.#now).toISOString().slice(0, 16));
   }
 
-  /** Time goes by, and is looked at as the role does, only more seldom. */
+  /** Advances both clocks, polling as the role does, only less often. */
   pass(ms: number, everyMs = 20 * secondMs): void {
     for (let done = 0; done < ms; done += everyMs) {
       this.#now += everyMs;
@@ -37,19 +37,19 @@ class World {
     }
   }
 
-  /** The clock is set, or the machine slept: no time that it knows of went by. */
+  /** Changes only the wall clock: it is set, or the machine was suspended. */
   step(ms: number): void {
     this.#now += ms;
     this.look();
   }
 
-  /** How many runs were asked for since the last time this was asked. */
+  /** Number of runs requested since the last call. */
   count(): number {
     return this.runs.splice(0).length;
   }
 }
 
-test('slots of minutes come once each while nothing happens to the clock, and none without a slot', () => {
+test('with a steady clock each slot is due once, and nothing is due without a slot', () => {
   const world = new World('*/10 * * * *', 'UTC', '2026-07-01T00:05:00Z');
   world.pass(2 * hourMs);
   assert.deepEqual(world.runs.slice(0, 3), ['2026-07-01T00:10', '2026-07-01T00:20', '2026-07-01T00:30']);
@@ -67,7 +67,7 @@ for (const stepMs of [-2 * hourMs, 2 * hourMs, -10 * minuteMs, 10 * minuteMs, -3
     minutes.step(stepMs);
     minutes.pass(30 * minuteMs);
     assert.ok(Math.abs(minutes.count() - 30) <= 1, 'every minute, whatever the clock says');
-    minutes.step(-stepMs); // and it is put right again
+    minutes.step(-stepMs); // the clock is corrected
     minutes.pass(30 * minuteMs);
     assert.ok(Math.abs(minutes.count() - 30) <= 1);
 
@@ -92,7 +92,7 @@ test('a clock that is set back by seconds within an hour does not run it again',
   assert.deepEqual(world.runs, ['2026-07-01T12:00']);
 });
 
-test('hours of sleep ask for one run, at once', () => {
+test('after hours of sleep one run is requested at once', () => {
   for (const schedule of ['* * * * *', '0 * * * *', '30 2 * * *', '*/20 * * * * *']) {
     const world = new World(schedule, 'UTC', '2026-07-01T00:00:01Z');
     world.step(9 * hourMs);
@@ -148,7 +148,7 @@ test('a slot that passed while nothing ran is due once at the start, in its own 
   assert.ok(behind.count() >= 9, 'a clock that was set back while nothing ran holds up nobody');
 });
 
-test('an expression that is none is refused by name', () => {
+test('an invalid expression is refused, and named', () => {
   assert.throws(() => new World('often', 'UTC', '2026-07-01T00:00:00Z'), {
     code: 'config.invalid',
     message: "SWA_BATCH_SCHEDULE 'often' is not a valid cron expression",

@@ -1,4 +1,4 @@
-/** A star with any damage is made again. */
+/** A star with any damage is rebuilt. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { roomOf } from '../../lib/files/data-dir.js';
 import { makeHouse, store } from './house.js';
 import { run, someFacts } from './star-facts.js';
 
-test('a star that is at hand is read and not made; deleted, cut short or damaged anywhere it is made again', async () => {
+test('an intact star is reused; deleted, truncated or damaged anywhere it is rebuilt', async () => {
   const config = makeHouse({ lgK: 9 });
   await store(config, someFacts(0, 400));
   const dir = roomOf(config.dataDir, 'star');

@@ -1,4 +1,4 @@
-/** Facts in which a star has everything, and runs over them. */
+/** Facts that use everything in a star, and runs over them. */
 import type { Fact } from '../../facts/fact.js';
 import { runBatch, type BatchConfig } from '../run.js';
 import { testClock } from './house.js';

@@ -1,4 +1,4 @@
-/** The star is a cache: whatever becomes of it, the view is the same. */
+/** The star is a cache: whatever its state, the view is the same. */
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { makeStar } from '../../master-data/star/make-star.js';
 import { makeHouse, store } from './house.js';
 import { run, someFacts } from './star-facts.js';
 
-test('a star that grew file by file, one made at once and one of other rules before give one view', async () => {
+test('a star that grew file by file, one made at once and one made with other rules before give the same view', async () => {
   const grew = makeHouse({ lgK: 9 });
   const atOnce = makeHouse({ lgK: 9 });
   for (let from = 0; from < 600; from += 200) {
@@ -27,7 +27,7 @@ test('a star that grew file by file, one made at once and one of other rules bef
   assert.equal(await run(grew), expected);
 });
 
-test('what a killed run has left behind in the star counts for nothing', async () => {
+test('leftovers of a killed run in the star are ignored', async () => {
   const config = makeHouse({ lgK: 9 });
   await store(config, someFacts(0, 200));
   await run(config);
@@ -43,7 +43,7 @@ test('what a killed run has left behind in the star counts for nothing', async (
   assert.equal(existsSync(join(dir, 'abc.facts')), false);
 });
 
-test('URLs that the rules make one page by dropping their queries are one text', async () => {
+test('URLs that differ only in a dropped query are one text in the star', async () => {
   const config = makeHouse();
   await store(config, someFacts(0, 300));
   const options = {

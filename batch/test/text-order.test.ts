@@ -9,7 +9,7 @@ const pages = (paths: readonly string[]): string[] => [
   ...new Set(paths.map((path) => `https://example.com/${path}`)),
 ];
 
-/** Few letters, so that texts begin alike and are each other's beginnings. */
+/** Few letters, so that texts share prefixes and are prefixes of each other. */
 const short = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '~'), maxLength: 8 }), { maxLength: 300 });
 const long = fc
   .array(fc.integer({ min: 1_900, max: 1_980 }), { maxLength: 40 })

@@ -64,7 +64,7 @@ async function buildWith(
   });
 }
 
-/** Builds a view of `all`, which is what is stored, and compares it with the oracle. */
+/** Builds a view of the stored facts `all`, and compares it with the oracle. */
 async function buildAndCompare(t: TestContext, config: Config, all: readonly Fact[]): Promise<void> {
   let dir = '';
   await buildWith(config, (viewDir) => void (dir = viewDir));
@@ -138,7 +138,7 @@ test('a URL with a NUL and a view in a far year are counted again like any other
   assert.equal(statistics.pageviews, facts.length + 4);
 });
 
-test('names of directories above the data are no columns of it', async (t) => {
+test('directory names in the path of the data do not become columns', async (t) => {
   const above = tempDir('hive');
   const config = makeHouse({ dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
   const all = [...facts, edge];
@@ -146,7 +146,7 @@ test('names of directories above the data are no columns of it', async (t) => {
   await buildAndCompare(t, config, all);
 });
 
-test('edges that the door would have refused join nobody: placeholders, and records that are no edges', async () => {
+test('edges that the door would have refused join nothing: placeholders, and records that are not edges', async () => {
   const config = makeHouse();
   const pairs = [
     ['cookie:1', 'cookie:2'],
@@ -155,7 +155,7 @@ test('edges that the door would have refused join nobody: placeholders, and reco
     ['\uFEFFnull', 'cookie:3'],
     ['anonymous!', 'cookie:3'],
   ] as const;
-  // Often, so that Parquet makes a dictionary of the ids, and DuckDB asks for its entries instead of the rows.
+  // Repeated, so that Parquet makes a dictionary of the ids and DuckDB filters the dictionary instead of the rows.
   const edges = Array.from({ length: 40 * pairs.length }, (_, i): Fact => {
     const [a, b] = pairs[i % pairs.length] ?? pairs[0];
     return { ...edge, a, b, eventId: `edge${i}` };
@@ -180,12 +180,12 @@ test('a text that begins with U+FEFF keeps it: ids, long and short, urls and use
     { ...edge, a: '\uFEFFa', b: `\uFEFF${'c'.repeat(60)}`, eventId: 'edge0' },
     { ...edge, a: 'b', b: '\uFEFFb', eventId: 'edge1' },
   ];
-  const all = [...views, ...agents, marked, ...edges] as Fact[]; // spreads of one pageview
+  const all = [...views, ...agents, marked, ...edges] as Fact[]; // spread copies of one pageview
   await store(config, all);
   await buildAndCompare(t, config, all);
 });
 
-test('a site whose links all carry click ids has a view, although no page of it is counted again', async () => {
+test('a site whose links all carry click ids has a view, although none of its pages is recounted', async () => {
   const config = makeHouse();
   const clicks = Array.from({ length: 10_001 }, (_, i) => ({
     ...(facts[i % facts.length] ?? edge),

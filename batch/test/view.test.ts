@@ -13,7 +13,7 @@ import { rounds } from '../../test/rounds.js';
 const runs = rounds(5, 12);
 const start = Date.UTC(2024, 0, 31, 22);
 
-/** Few ids, pages and times, so that people repeat, merge and part; minutes around midnight and a month's end. */
+/** Few ids, pages and times, so that people repeat, merge and split; minutes around midnight and the end of a month. */
 const visitor = fc.constantFrom(
   'cookie:a',
   'cookie:b',

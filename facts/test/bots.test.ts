@@ -1,4 +1,4 @@
-/** The bot rule: who is left out of the views. */
+/** The bot rule. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BotRule } from '../bots.js';
@@ -16,7 +16,7 @@ const people = [
 
 test('known bots are left out, people and those who do not say what they are stay', () => {
   const rule = new BotRule('exclude');
-  // Asked twice: the second answer is a remembered one.
+  // Twice: the second result is memoised.
   for (const _ of [1, 2]) {
     for (const agent of bots) assert.equal(rule.excludes(agent), true, agent);
     for (const agent of [...people, '', undefined]) assert.equal(rule.excludes(agent), false, agent);

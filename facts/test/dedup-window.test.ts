@@ -6,7 +6,7 @@ import { hashWords, KeyedHash } from '../../lib/memory/keyed-hash.js';
 
 const numRuns = Number(process.env['RUNS'] ?? 500);
 
-/** Steps between offsets: mostly dense, with holes small and large. */
+/** Differences between offsets: mostly 1, with small and large gaps. */
 const step = fc.oneof(
   { weight: 8, arbitrary: fc.constant(1) },
   { weight: 3, arbitrary: fc.integer({ min: 2, max: 9 }) },
@@ -14,7 +14,7 @@ const step = fc.oneof(
 );
 const records = fc.array(fc.tuple(step, fc.integer({ min: 0, max: 30 })), { maxLength: 300 });
 
-/** The keys of 31 events, one after the other. */
+/** The keys of 31 events, concatenated. */
 const hash = new KeyedHash();
 const keys = new Int32Array(
   Array.from({ length: 31 }, (_, id) => {
@@ -23,7 +23,7 @@ const keys = new Int32Array(
   }).flat(),
 );
 
-/** By the definition: the newest record with this key lies at most `size` offsets before. */
+/** The definition: the latest record with the same key is at most `size` offsets before. */
 function plainly(size: number, offsets: readonly number[], ids: readonly number[]): boolean[] {
   const newest = new Map<number, number>();
   return ids.map((id, i) => {

@@ -1,4 +1,4 @@
-/** For tests of routes: what they answer is in the document made of them. */
+/** For tests of routes: checks their answers against the OpenAPI document. */
 import assert from 'node:assert/strict';
 import { openApi } from '../../lib/http/openapi.js';
 import type { Route } from '../../lib/http/route.js';
@@ -8,7 +8,7 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
 }
 
-/** Fails when the operation that answered does not name the status, or the media type of either side. */
+/** Fails if the operation does not document the status, or the media type of request or response. */
 export function assertDocumented(
   routes: readonly Route[],
   request: { readonly method: string; readonly path: string; readonly type?: string },
@@ -23,7 +23,7 @@ export function assertDocumented(
   );
   const method = request.method.toLowerCase().replace('head', 'get');
   const operation = template === undefined ? undefined : paths[template]?.[method];
-  // Nothing there, a broken escape in the path, or a file of the page.
+  // No such route, a broken escape in the path, or a file of the page.
   if (operation === undefined) return assert.ok([404, 405, 400, 200].includes(response.status));
   const shown = `${request.method} ${path} answered ${response.status}`;
   const documented = operation.responses[response.status];

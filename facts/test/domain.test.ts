@@ -40,7 +40,7 @@ test('IPs, localhost and what no one can register stand for themselves', () => {
   for (const [url, expected] of table) assert.equal(domain(url), expected, url);
 });
 
-test('a host that DNS names more strictly would not have has the domain it lies in', () => {
+test('a host that is not a strict DNS name has a domain all the same', () => {
   const table: readonly (readonly [string, string])[] = [
     ['https://foo-.blogsite.com/', 'blogsite.com'],
     ['https://-foo.blogsite.com/', 'blogsite.com'],
@@ -96,7 +96,7 @@ test('a domain is its own domain, and the end of every host that it is the domai
 const lists = join(projectRoot, '../shared/data/urls');
 const absent = existsSync(lists) ? false : 'no ../shared/data';
 
-/** [host, registrable domain or null] of the public suffix list's own tests. */
+/** [host, registrable domain or null] from the public suffix list's own tests. */
 function publicCases(): [string, string | null][] {
   const cases: [string, string | null][] = [];
   for (const [, host, expected] of readFileSync(join(lists, 'psl_test_psl.txt'), 'utf8').matchAll(

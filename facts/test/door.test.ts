@@ -188,7 +188,7 @@ test('texts that are too long are cut between characters, and the rest of the fa
   );
 });
 
-test('null stands for an optional field that is not there', () => {
+test('null counts as a missing optional field', () => {
   const { userAgent: _, ...nulls } = { userAgent: null, referrer: null, country: null, importId: null };
   assert.deepEqual(taken({ ...view, ...nulls, userAgent: null }), taken(view));
   assert.deepEqual(taken({ ...edge, source: null }), taken(edge));
@@ -219,7 +219,7 @@ test('unknown fields are dropped and named; they do not become fields of the rec
   assert.ok(long !== undefined && long.field.length === 64 && long.message.length < 200);
 });
 
-test('the given user agent stands for one that is missing, and for no other', () => {
+test('the given user agent replaces a missing one only', () => {
   const agentOf = (raw: object): string | undefined => {
     const fact = taken(raw, { userAgent: 'Firefox' });
     return fact.type === 'pageview' ? fact.userAgent : undefined;

@@ -14,7 +14,7 @@ function findingsIn(dataDir: string): string {
   return report.findings.map(({ finding }) => finding).join('\n');
 }
 
-test('a request is kept without the ids, once each, and read back', () => {
+test('a request is stored without the ids and without duplicates, and read back', () => {
   const dataDir = tempDir('erasures');
   mkdirSync(roomOf(dataDir, 'erasures'));
   const { id, values } = requestErasure(dataDir, ['cookie:1', 'cookie:2', 'cookie:1'], 7);

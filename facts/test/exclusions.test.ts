@@ -25,7 +25,7 @@ function excludes(rule: ExclusionRule, change: Partial<ExclusionTexts> = {}): bo
 
 const paths = ['/', '/a', '/a/b', '/a?id=1', '/ab', '/b/a'];
 
-/** Of those paths. */
+/** The paths that a URL prefix excludes. */
 function pagesWithin(value: string): string[] {
   return paths.filter((path) => excludes({ by: 'urlPrefix', value }, { page: `https://example.com${path}` }));
 }
@@ -116,7 +116,7 @@ test('an erased id is known by its hash alone: its pageviews, its edges and what
   assert.deepEqual(withoutErasedValues([...named, rule], testErasures), [...named.slice(1), rule]);
 });
 
-test('a hash that was made with another secret means no id, and is counted', () => {
+test('a hash made with another secret matches no id, and is counted', () => {
   const value = new ErasureHash(() => '6'.repeat(64)).valueOf('cookie:1');
   const exclusions = new Exclusions([{ by: 'erased', value }], rulesUsed);
   assert.ok(!exclusions.excludes(view) && exclusions.erased.isEmpty);

@@ -1,4 +1,4 @@
-/** For tests of placeholders: texts made of the pieces that placeholders, and ids beside them, are made of. */
+/** For tests of placeholders: texts composed of pieces of placeholders and of similar ids. */
 import fc from 'fast-check';
 
 const words =
@@ -7,7 +7,7 @@ const words =
   '00000000-0000-0000-0000-000000000000';
 const withBlanks = ['not set', '[object Object]', ' ', '\t', '\u00a0'];
 
-/** Most are no placeholders. */
+/** Most of these are not placeholders. */
 export const idTexts = fc
   .array(fc.constantFrom(...words.split(' '), ...withBlanks), { maxLength: 8 })
   .map((parts) => parts.join(''));

@@ -73,7 +73,7 @@ test('an unfilled template at the end of an id is a placeholder', () => {
   requireAll(['{id}', '{9f3c12}', '$id', '{{id}}-7', 'a}}'], false);
 });
 
-test('what JavaScript makes of an object is a placeholder', () => {
+test('an object turned into a string by JavaScript is a placeholder', () => {
   requireAll(
     ['[object Object]', '[object object]', '[object Promise]', 'a:[object Null]', '[OBJECT OBJECT]'],
     true,
@@ -97,13 +97,13 @@ test('an id that only looks like a placeholder is an id', () => {
   requireAll(['user:42', 'a', '-1', 'nul', 'undefine'], false);
 });
 
-test('letters are compared as ASCII has them: no table of Unicode says that two are one', () => {
-  // Under some folding each of them is a placeholder.
+test('letters are compared as ASCII, without Unicode case folding', () => {
+  // With some kind of case folding, each of them would be a placeholder.
   requireAll(['UN\u212aNOWN', 'gue\u017ft', 'n\u0131l', 'N\u0130L', '\uff4eull', 'nu\u029fl'], false);
   assert.doesNotMatch(placeholderPattern, /\(\?[^:]|\\[sdwbB]|\.(?![\\\]])/u);
 });
 
-test('the look at the end of a text, or of its bytes, misses no placeholder', () => {
+test('the pre-check of the end of a text, or of its bytes, misses no placeholder', () => {
   const pattern = new RegExp(placeholderPattern);
   let placeholders = 0;
   fc.assert(

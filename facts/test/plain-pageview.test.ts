@@ -1,4 +1,4 @@
-/** Reading a record without decoding it: whatever is read so is what decoding says. */
+/** Reading a record without decoding it gives the same result as decoding. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -46,12 +46,12 @@ const recordAt = hashesAt + hashedFields.length * hashBytes;
 const plain = new PlainPageview(kernels);
 
 function isPlain(record: Uint8Array): boolean {
-  kernels.bytes.fill(0x22, recordAt); // what lies behind a record means nothing
+  kernels.bytes.fill(0x22, recordAt); // the bytes after a record do not matter
   kernels.bytes.set(record, recordAt);
   return plain.read(recordAt, recordAt + record.length, hashesAt);
 }
 
-/** What was read last is what decoding says. */
+/** Compares what was read last with the decoded record. */
 function requireSame(record: Buffer): void {
   const decoded = decodeRecord(record, 'pageviews');
   if (decoded.type !== 'pageview') assert.fail(`read, but not decoded: ${record.toString()}`);
@@ -146,7 +146,7 @@ test('no layer takes a placeholder for a visitor, or a time before 1990', () => 
   assert.equal(reasonOf({ a: 'x\u001fy' }), 'a is not a valid id');
   assert.equal(reasonOf({ a: 'b' }), 'a and b are equal');
   assert.equal(reasonOf({ timestamp: timeStart - 1 }), 'timestamp is before 1990');
-  // It harms only the record itself, and no other can be given to it here.
+  // Affects only the record itself, and a record cannot be changed here.
   assert.equal(decodedIn({ ...fact, eventId: 'null' }, 'pageviews').type, 'pageview');
 });
 
@@ -154,7 +154,7 @@ function isRead(visitor: string): boolean {
   return isPlain(Buffer.from(JSON.stringify({ ...fact, visitor })));
 }
 
-test('an id that may be a placeholder by its end is left to decoding; all others are read', () => {
+test('an id that may be a placeholder by its end is left to the decoder; all others are read', () => {
   for (const visitor of ['cookie:9f3c', 'ip:192.0.2.10', '12a', 'user:42', 'c:77aed4'])
     assert.ok(isRead(visitor), visitor);
   for (const visitor of ['u:mall', 'user:0', 'c:100', 'id:{9f}', 'a', 'ab']) {
@@ -163,7 +163,7 @@ test('an id that may be a placeholder by its end is left to decoding; all others
   }
 });
 
-test('what is read is what decoding says, for any pageview and any change of its bytes', () => {
+test('reading equals decoding, for any pageview and any change of its bytes', () => {
   const change = fc.record({ at: fc.nat(), byte: fc.nat(255), insert: fc.boolean() });
   fc.assert(
     fc.property(pageviews, fc.option(change), (pageview, changed) => {

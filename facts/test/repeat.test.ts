@@ -1,4 +1,4 @@
-/** What makes a fact a repeat of another: its text, and the key that stands for it. */
+/** What makes a fact a repeat of another: its text, and its key. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -17,7 +17,7 @@ const view: Pageview = {
 const page = 'http://a.example/';
 const edge: Fact = { type: 'equiv', a: 'b', b: 'a', timestamp: 1, eventId: 'e', receivedAt: 2 };
 
-test('a pageview is told by eventId, visitor and page, an edge by eventId, type and pair, and by nothing else', () => {
+test('a pageview is identified by eventId, visitor and page, an edge by eventId, type and pair, and by nothing else', () => {
   const later = { timestamp: 7, receivedAt: 8 };
   assert.equal(
     repeatText({ ...view, ...later, url: 'http://A.example', userAgent: 'x' }, page),
@@ -38,7 +38,7 @@ test('a pageview is told by eventId, visitor and page, an edge by eventId, type 
   assert.equal(new Set(different).size, different.length);
 });
 
-test('keys are equal exactly where eventId, visitor and page are, wherever in a row their hashes lie', () => {
+test('keys are equal exactly if eventId, visitor and page are, wherever in a row their hashes are', () => {
   const hash = new KeyedHash();
   const part = fc.constantFrom('a', 'b', 'c');
   const rows = fc.array(fc.tuple(part, part, part), { maxLength: 30 });
@@ -52,7 +52,7 @@ test('keys are equal exactly where eventId, visitor and page are, wherever in a 
           hashes.set(hash.words, step * row + hashWords * (before + i));
         }),
       );
-      if (before > 0) hashes.forEach((_, i) => i % step === 0 && (hashes[i] = i)); // no part of a key
+      if (before > 0) hashes.forEach((_, i) => i % step === 0 && (hashes[i] = i)); // not a part of the key
       const keys = repeatKeys(hash, hashes, hashWords * before, step);
       const seen = new Map<string, string>();
       parts.forEach((texts, row) => {

@@ -17,7 +17,7 @@ test('tags are the utm parameters that rules read, as the URL spells them, the f
     assert.equal(tagsOf(url), tags, url);
 });
 
-test('utm_source is read as a form is', () => {
+test('utm_source is decoded as form data', () => {
   for (const [url, source] of [
     ['https://site.example/?utm_source=May+Letter', 'May Letter'],
     ['https://site.example/?utm_source=May%20Letter%2B', 'May Letter+'],
@@ -44,12 +44,12 @@ const referrers: readonly (readonly [string, string | undefined])[] = [
   ['', undefined],
 ];
 
-test('a referrer stands for the registrable domain of its page', () => {
+test('a referrer gives the registrable domain of its page', () => {
   for (const [referrer, domain] of referrers.filter(([text]) => text.length < 1_000))
     assert.equal(referrerDomain(referrer), domain, referrer);
 });
 
-test('what is cut behind the host of a referrer does not change its domain', () => {
+test('cutting a referrer after its host does not change its domain', () => {
   for (const [referrer] of referrers.filter(([text]) => text.length < 1_000)) {
     const bytes = Buffer.from(referrer);
     const sizeBytes = bytes.length;

@@ -13,7 +13,7 @@ function normal(raw: string, by = rules): string {
 test('one page has one spelling', () => {
   const table: readonly (readonly [string, string])[] = [
     ['HTTP://Www.Example.ORG:80/a/../b/./c/', 'http://www.example.org/b/c'],
-    // Plain but for their dots.
+    // Plain except for their dots.
     ['https://example.org/a/../b', 'https://example.org/b'],
     ['https://example.org/a/./b', 'https://example.org/a/b'],
     ['https://example.org/a/b/..', 'https://example.org/a'],
@@ -70,7 +70,7 @@ test('hosts beyond ASCII have one spelling, whatever tables the runtime has', ()
 });
 
 test('a character that older runtimes cannot normalise is in no host', () => {
-  const combining = '\u{1acf}'; // Unicode 17: Node 20.19.0 would leave it where it stands
+  const combining = '\u{1acf}'; // Unicode 17: Node 20.19.0 would not reorder it
   assert.equal(normal(`http://a${combining}\u0323.example/`), 'refused: unparsable');
   assert.equal(normal('http://\u{105d2}.example/'), 'refused: unparsable');
   assert.equal(normal('http://a\u0301\u0323.example/'), 'http://xn--lsa752l.example/');
@@ -136,12 +136,12 @@ test('a page may have 2,048 bytes; what is dropped may be longer', () => {
   assert.equal(normal(prefix.padEnd(maxUrlBytes / 2 + 9, 'é')), 'refused: raw-too-long');
 });
 
-test('the version names the packages that the results rest on', () => {
+test('the version names the packages that the results depend on', () => {
   assert.match(rules.version, /^3;whatwg-url=16\.\d+\.\d+;tr46=6\.\d+\.\d+;query=$/);
   assert.match(new UrlRules({ queryAllow: ['q', 'a&b'] }).version, /;query=a%26b,q$/);
 });
 
-test('what is cut off behind the part that decides a page changes no page, in whatever order texts lie', () => {
+test('cutting URLs after the part that decides the page changes no page, in any order of the texts', () => {
   const piece = fc.constantFrom(
     'https://',
     'http://Ex.com',

@@ -1,6 +1,6 @@
 /**
- * The URL rules are held to the URL standard: for any text they give what `whatwg-url`, given the whole text, makes of it
- * once the rules of the page are applied in the plainest way.
+ * Compares the URL rules with the URL standard: for any text, the result equals that of `whatwg-url` for the whole text, with the page rules
+ * applied in the simplest way.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -56,7 +56,7 @@ function spelledByByte(text: string): string {
       result += unreserved.test(decoded) ? decoded : `%${escape.toUpperCase()}`;
       i += 2;
     } else if (bare.test(character)) result += character;
-    else result += `%${character.charCodeAt(0).toString(16).toUpperCase()}`; // the parser leaves ASCII alone
+    else result += `%${character.charCodeAt(0).toString(16).toUpperCase()}`; // the parser leaves ASCII unchanged
   }
   return result;
 }
@@ -66,7 +66,7 @@ function actual(raw: string, by = rules): string {
   return result.ok ? result.url : result.reason;
 }
 
-/** Refusals are compared for http URLs alone: of others, `not-http` is said before anything else is looked at. */
+/** Compares reasons of refusal only for http URLs: for others `not-http` is decided first. */
 function compare(raw: string): void {
   const is = actual(raw);
   const page = expected(raw);
@@ -300,7 +300,7 @@ test('normalising is idempotent, with and without allowed parameters', () => {
   fc.assert(fc.property(url, compareToItself), { numRuns: 5_000 });
 });
 
-/** The normal form's normal form is itself. */
+/** The normal form is its own normal form. */
 function compareToItself(raw: string): void {
   for (const by of [rules, allowing]) {
     const first = by.normalizeNew(raw);
@@ -310,7 +310,7 @@ function compareToItself(raw: string): void {
 
 const tablePath = join(projectRoot, '../shared/data/urls/wpt_urltestdata.json');
 const absent = existsSync(tablePath) ? false : 'no ../shared/data';
-/** The table is younger than the pinned library: the standard lets labels like these through by now. */
+/** The table is newer than the pinned library: the standard now accepts labels like these. */
 const invalidPunycode = /xn--(?:pokxncvks|\/)/i;
 const tableSchema = z.array(
   z.union([
@@ -338,7 +338,7 @@ test(
         compareToItself(raw);
       }
       if (base !== null || invalidPunycode.test(input) || hostname?.endsWith('..') === true) continue;
-      // What the table itself says, without the library.
+      // Checks the table's own result, without the library.
       const isPage = href !== undefined && /^https?:/.test(href) && hostname !== '.';
       assert.equal(rules.normalizeNew(input).ok, isPage, JSON.stringify(input));
       if (isPage) pages++;

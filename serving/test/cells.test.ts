@@ -47,14 +47,14 @@ function write(out: ByteWriter, { delta, pageviews, coupons }: Hour): void {
   else writeRegisterCell(out, delta, pageviews, registersOf(coupons));
 }
 
-/** What a union holds after the cell was added to it. */
+/** The content of a union after the cell was added. */
 function united(cell: BucketCell): Uint8Array | readonly number[] | undefined {
   const union = new HllUnion({ lgK });
   cell.addTo(union);
   return union.registers() ?? [...(union.coupons() ?? [])];
 }
 
-test('cells of any number of people are read as they were written, looked at or added to a union', () => {
+test('cells of any number of people are read as written, both as a sketch and into a union', () => {
   fc.assert(
     fc.property(fc.array(hour, { minLength: 1, maxLength: 6 }), (hours) => {
       const out = new ByteWriter(16);
@@ -80,7 +80,7 @@ test('cells of any number of people are read as they were written, looked at or 
   );
 });
 
-test('registers that are mostly over 16 are written plain, others take three fifths of their number', () => {
+test('registers that are mostly over 16 are stored unpacked, others take about three fifths of a byte each', () => {
   const sizeOf = (registers: Uint8Array): number => {
     const out = new ByteWriter();
     writeRegisterCell(out, 0, 1, registers);
@@ -106,7 +106,7 @@ test('a cell that is cut short or damaged is refused as such', () => {
   assert.throws(() => cell.addTo(new HllUnion({ lgK })), { code: 'view.corrupt' });
 });
 
-test('a coupon of no value, plain or in differences, alone or in a derived bucket, is damage', () => {
+test('an invalid coupon, plain or in differences, alone or in a derived bucket, is reported as damage', () => {
   for (const coupons of [Uint32Array.of(5), Uint32Array.of(5, 6), Uint32Array.of(5, 1 << 26)]) {
     const out = new ByteWriter();
     writeCouponCell(out, 0, coupons.length, coupons, 0, coupons.length);
@@ -121,7 +121,7 @@ test('a coupon of no value, plain or in differences, alone or in a derived bucke
   }
 });
 
-test('a derived bucket holds each person of its hours once, looked at or added to a union', () => {
+test('a derived bucket has each person of its hours once, both as a sketch and in a union', () => {
   const few = fc.array(coupon, { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(fc.array(few, { minLength: 1, maxLength: 5 }), (hours) => {

@@ -1,4 +1,4 @@
-/** A file of a view by itself: no byte of it is used before it is checked. */
+/** Checked files: no byte is used before it is checked. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { hasCode } from '../../lib/errors/errors.js';
 import { CheckedFile, CheckedWriter, type FileSeal } from '../checked-file.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-const sizeBytes = 20_000; // three pieces, the last one short
+const sizeBytes = 20_000; // three pieces, the last one shorter
 
 async function written(): Promise<{ path: string; data: Buffer; seal: FileSeal }> {
   const dir = tempDir('checked');
@@ -19,7 +19,7 @@ async function written(): Promise<{ path: string; data: Buffer; seal: FileSeal }
   return { path, data, seal: await writer.close() };
 }
 
-/** The bytes from `offset` on, or the code of the refusal. */
+/** The bytes from `offset` on, or the code of the error. */
 function readOf(path: string, seal: FileSeal, offset: number, length: number): Buffer | string {
   let file: CheckedFile | undefined;
   try {
@@ -35,7 +35,7 @@ function readOf(path: string, seal: FileSeal, offset: number, length: number): B
   }
 }
 
-test('a changed byte anywhere is found by whoever reads near it, and by nobody else', async () => {
+test('a changed byte is found by reads of its piece, and only by those', async () => {
   const { path, data, seal } = await written();
   assert.deepEqual(readOf(path, seal, 0, sizeBytes), data);
   const whole = readFileSync(path);

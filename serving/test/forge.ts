@@ -1,4 +1,4 @@
-/** Views whose files say something else than was built, and yet are whole: sealed anew, as a bug of ours would leave them. */
+/** Changes the content of views and seals them again, as a bug of ours would: the files match their hashes, but not the facts. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckedFile, CheckedWriter, type FileSeal } from '../checked-file.js';
@@ -6,7 +6,7 @@ import { fileNames } from '../layout.js';
 import { formatMeta, readMeta, type StoredMeta } from '../meta.js';
 import { SortedFile, SortedFileWriter } from '../sorted-file.js';
 
-/** Changes the data of a file of cells in place. */
+/** Changes the data of a cell file. */
 export async function forgeCells(dir: string, name: string, change: (data: Buffer) => void): Promise<void> {
   await replace(dir, name, async (path, seal) => {
     const { sizeBytes } = new CheckedFile(path, seal);
@@ -18,7 +18,7 @@ export async function forgeCells(dir: string, name: string, change: (data: Buffe
   });
 }
 
-/** Writes a file of tables without the entries that `keeps` refuses. */
+/** Rewrites a sorted file without the entries that `keeps` rejects. */
 export async function forgeTables<Name extends string>(
   dir: string,
   name: typeof fileNames.index | typeof fileNames.identity,
@@ -39,7 +39,7 @@ export async function forgeTables<Name extends string>(
   });
 }
 
-/** META with a change, sealed as this version or, before format 6, as earlier ones did. */
+/** Changes META, sealed as in its format: before format 6, not at all. */
 export function forgeMeta(dir: string, change: (meta: StoredMeta) => StoredMeta): void {
   const meta = change(readMeta(dir));
   writeFileSync(

@@ -28,7 +28,7 @@ function assertPerson(read: ReadIdentity, ids: readonly string[]): void {
   if (ids[1] !== undefined) assert.equal(idsOfPerson(read, ids[1]), undefined, 'not a PersonID');
 }
 
-test('every id of a person leads to all ids of that person, and no other id to anybody', () => {
+test('every id of a person leads to all its ids, and an unknown id to no person', () => {
   const id = fc.oneof(
     fc.string({ minLength: 1, maxLength: 40 }),
     fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
@@ -61,14 +61,14 @@ test('100,000 persons are found, each by its last id', () => {
   assert.equal(personIdOf(read, 'cookie:100000'), undefined);
 });
 
-test('a person of many ids stands in blocks, and is found by each of them', () => {
+test('a person with many ids takes several blocks, and is found by each id', () => {
   for (const count of [15, 16, 17, 32, 33, 200]) {
     const ids = Array.from({ length: count }, (_, i) => `cookie:${String(i).padStart(4, '0')}`);
     assertPerson(written([ids, ['user:a', 'user:b']]), ids);
   }
 });
 
-test('ids of one CRC are told apart by their texts', () => {
+test('ids with equal CRCs are told apart by their texts', () => {
   const [a, b, c] = ['ip:18.108.202.45', ...idsWithCrcOf('ip:18.108.202.45', 2)];
   assert.ok(a !== undefined && b !== undefined && c !== undefined);
   assert.deepEqual(bucketKey(a), bucketKey(b));
@@ -82,13 +82,13 @@ test('ids of one CRC are told apart by their texts', () => {
   assert.deepEqual(idsOfPerson(read, c), [c, 'z2']);
 });
 
-/** Ids with the CRC-32 of another: the CRC is linear, so 'x' followed by the right 32 of many bits gives any value. */
+/** Ids with the CRC-32 of another: the CRC is linear, so a suitable choice of 32 bits after 'x' gives any value. */
 function idsWithCrcOf(id: string, count: number): string[] {
   const wanted = crc32(id);
   const found: string[] = [];
   for (let start = 0; found.length < count; start++) {
     const prefix = `ip:${start}.`;
-    // 40 places with one of two characters each; Gaussian elimination over the bits they change.
+    // 40 positions with one of two characters each; Gaussian elimination over the bits they change.
     const places = 40;
     const zero = crc32(prefix + 'a'.repeat(places));
     const rows = Array.from({ length: places }, (_, i) => {

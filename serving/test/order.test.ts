@@ -1,4 +1,4 @@
-/** CURRENT names a batch view when all of it is on the disk and in its place. */
+/** CURRENT names a batch view only when all its files are durable and in place. */
 import { test } from 'node:test';
 import { OrderRun } from '../../test/faults/order-run.js';
 import { shimSkip } from '../../test/faults/shim.js';

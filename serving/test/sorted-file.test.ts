@@ -10,7 +10,7 @@ const tables = ['one', 'two'] as const;
 type Table = (typeof tables)[number];
 type Entries = readonly (readonly [key: Buffer, value: Buffer])[];
 
-/** Few letters and long beginnings, so that keys share them, and are each other's beginnings. */
+/** Few letters and long prefixes, so that keys share prefixes and are prefixes of each other. */
 const key = fc
   .tuple(
     fc.constantFrom('', 'k', 'https://example.com/', 'x'.repeat(1_900)),
@@ -71,7 +71,7 @@ async function write(
   all: Record<Table, Entries>,
 ): ReturnType<SortedFileWriter<Table>['close']> {
   const writer = new SortedFileWriter(path, tables);
-  // In turns, as the index of a view is written.
+  // Interleaved, as when the index of a view is written.
   for (let i = 0; i < Math.max(all.one.length, all.two.length); i++) {
     for (const table of tables) {
       const entry = all[table][i];

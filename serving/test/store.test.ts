@@ -76,7 +76,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   return meta.view;
 }
 
-test('a fresh data directory gets one empty view, whoever asks first', async () => {
+test('a fresh data directory gets exactly one empty view, also from concurrent calls', async () => {
   const dir = tempDir('serving');
   assert.throws(() => readCurrent(dir), { code: 'view.missing' });
   await Promise.all([ensureGenesis(dir, empty), ensureGenesis(dir, empty), ensureGenesis(dir, empty)]);
@@ -91,7 +91,7 @@ test('a fresh data directory gets one empty view, whoever asks first', async () 
   view.close();
 });
 
-test('a published view answers from every one of its databases', async (t) => {
+test('a published view answers from each of its tables', async (t) => {
   const dir = tempDir('serving');
   await ensureGenesis(dir, empty);
   const long = `https://example.com/${'x'.repeat(2000)}`;
@@ -129,7 +129,7 @@ test('a view whose META does not name the domain rule, as earlier versions wrote
   assert.equal(sameRules(opened.meta.rules, base.rules), false);
 });
 
-test('CURRENT is watched by its file, rolled back, and old views go but for the kept ones', async (t) => {
+test('a change of CURRENT is noticed, it can be rolled back, and all but the newest views are pruned', async (t) => {
   const dir = tempDir('serving');
   await ensureGenesis(dir, empty);
   const genesis = readCurrent(dir);
@@ -167,7 +167,7 @@ test('a held view is spared by prune until its last holder lets go; a damaged ho
   assert.deepEqual(prune(dir, 1), [first.id]);
 });
 
-test('whoever comes to hold a view while it is being removed keeps it, or does not find it: never loses it later', async () => {
+test('a holder that arrives while a view is being removed keeps it or does not find it, but never loses it later', async () => {
   const dir = tempDir('serving');
   const first = await publishView(dir, 1, 'https://example.com/1');
   await publishView(dir, 2, 'https://example.com/2');
@@ -175,7 +175,7 @@ test('whoever comes to hold a view while it is being removed keeps it, or does n
   const heldMeanwhile = (): Set<ViewId> => {
     const held = heldViews(dir);
     if (!held.has(first.id))
-      holdViews(dir, 'late', [first.id]); // right after the first look
+      holdViews(dir, 'late', [first.id]); // just after the first look
     else seen.push(existsSync(viewPath(dir, first.id)));
     return held;
   };
@@ -204,7 +204,7 @@ test('a view of an older format is refused with what to do about it, and still l
   assert.deepEqual(listViews(dir), [meta]);
 });
 
-test('a damaged META, or one of a later version, takes its view from the list and its number from nobody', async () => {
+test('a view with a damaged META, or of a later version, is not listed, and its number is not used again', async () => {
   const dir = tempDir('serving');
   const [first, second, third] = [
     await publishView(dir, 1, 'https://example.com/1'),
@@ -218,7 +218,7 @@ test('a damaged META, or one of a later version, takes its view from the list an
   assert.equal(nextViewNumber(dir), 4);
 });
 
-test('roll back passes over views that could not serve, and refuses one that is asked for', async () => {
+test('roll back skips views that cannot serve, and refuses one that is requested', async () => {
   const dir = tempDir('serving');
   const views = [];
   for (const number of [1, 2, 3, 4]) views.push(await publishView(dir, number, 'https://example.com/'));
@@ -246,7 +246,7 @@ test('roll back reads all of a view before it serves, and needs no intact CURREN
   const bytes = readFileSync(path);
   bytes[3] = (bytes[3] ?? 0) ^ 1;
   writeFileSync(path, bytes);
-  openView(dir, second.id).close(); // opening does not show it
+  openView(dir, second.id).close(); // opening does not detect it
   await assert.rejects(rollBack(dir, second.id), {
     code: 'view.corrupt',
     message: /pages\.dat has SHA-256/,

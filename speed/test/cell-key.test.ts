@@ -1,4 +1,4 @@
-/** Keys of cells: each names its subject and bucket, and what is listed together lies together. */
+/** Keys of cells: each contains its subject and bucket, and what is listed together is adjacent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** Epochs that are committed on a thread of their own, while the next one is worked on. */
+/** Epochs are committed on a separate thread, while the next one is processed. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -32,7 +32,7 @@ const dedupWindow = 10_000;
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const answers = ['done', 'done', 'not done', 'nobody knows'] as const;
 
-/** Does what it is asked, or not, and in one case does it without saying so, as a thread that dies between the two. */
+/** Fails some commits, and for some carries them out but reports a failure, like a thread that dies before its reply. */
 class UnreliableThread extends CommitThread {
   readonly #random = seededRandom(seed);
   readonly failures = { 'not done': 0, 'nobody knows': 0 };
@@ -55,7 +55,7 @@ class UnreliableThread extends CommitThread {
   }
 }
 
-/** A generation before these facts, and the visitors it has looked at. */
+/** A generation before these facts, and the visitors it has looked up. */
 async function generationOver(facts: readonly Fact[], commits: CommitThread) {
   const dataDir = tempDir('speed');
   const log = new MemoryLog(2);
@@ -76,7 +76,7 @@ async function generationOver(facts: readonly Fact[], commits: CommitThread) {
     rules,
     hash: new KeyedHash(),
     clock: () => time0 + 60_000,
-    monotonic: () => 0, // no run ends early, however busy the machine is
+    monotonic: () => 0, // no run ends early on a busy machine
     lgK,
     dedupWindow,
     epochTuples,
@@ -89,7 +89,7 @@ async function generationOver(facts: readonly Fact[], commits: CommitThread) {
   return { dataDir, log, view, generation: await reopen(commits), reopen, workedOn };
 }
 
-/** Whatever becomes of the commits: until all is in, which is when they stop failing at the latest. */
+/** Processes everything, whatever happens to the commits; they stop failing eventually. */
 async function bringIn(generation: Generation, log: MemoryLog): Promise<void> {
   while (!reaches(generation.positions(), log.end())) {
     try {
@@ -145,13 +145,13 @@ async function catchUp(generation: Generation, log: MemoryLog): Promise<void> {
   while (!reaches(generation.positions(), log.end())) await generation.runEpochs({ waitMs: 0, limit: {} });
 }
 
-test('a store that is opened while somebody else still writes it does not go back', async () => {
+test('a store that is opened while another process still writes it does not go back', async () => {
   const facts = Array.from({ length: 16_000 }, (_, i) => pageview('cookie:a', `http://example.com/${i}`));
   const threads = [new CommitThread(), new CommitThread()] as const;
   const { dataDir, log, generation, reopen } = await generationOver(facts, threads[0]);
   await catchUp(generation, log);
   const opened = new AbortController();
-  const opening = reopen(threads[1]).finally(() => opened.abort()); // it looks at all cells, turn by turn
+  const opening = reopen(threads[1]).finally(() => opened.abort()); // it checks all cells, yielding in between
   for (let i = 0; !opened.signal.aborted; i++) {
     await log.append(recordsOf([pageview(`cookie:${i}`, 'http://example.com/0')]));
     await catchUp(generation, log);
@@ -181,10 +181,10 @@ test('a commit thread that is terminated between commits is replaced, and nothin
   await commits.close();
 });
 
-test('a commit thread that is terminated with a commit under way ends the work; the next process loses nothing and counts nothing twice', async () => {
+test('a commit thread that is terminated during a commit ends the work; the next process loses nothing and counts nothing twice', async () => {
   const threads: Worker[] = [];
   let dying: Promise<unknown> | undefined;
-  /** Dies with a message unread: within LMDB's own code the process would be aborted, and this test with it. */
+  /** Dies with a message unread: dying inside LMDB's code would abort this process. */
   class DyingThread extends CommitThread {
     override async commit(commit: Commit): Promise<void> {
       if (generation.positions()['pageviews/0'] !== zero) dying ??= threads[0]?.terminate();
@@ -213,10 +213,10 @@ test('a commit thread that is terminated with a commit under way ends the work; 
   await others.close();
 });
 
-test('the next epoch is worked on while one is committed, and none counts before it is', async (t) => {
+test('the next epoch is processed while one is being committed, and none counts before its commit', async (t) => {
   const facts = Array.from({ length: 400 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const hold = new AbortController();
-  t.after(() => hold.abort()); // a commit that waits would keep the test from ending
+  t.after(() => hold.abort()); // a waiting commit would keep the test from ending
   class SlowThread extends CommitThread {
     override async commit(commit: Commit): Promise<void> {
       if (!hold.signal.aborted) await once(hold.signal, 'abort');
@@ -236,7 +236,7 @@ test('the next epoch is worked on while one is committed, and none counts before
   await commits.close();
 });
 
-test('epochs become shorter towards the end of the log, where nothing is left to work on beside a commit', async () => {
+test('epochs become shorter towards the end of the log, where nothing is left to process during a commit', async () => {
   const facts = Array.from({ length: 400 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const committed: number[] = [];
   class CountingThread extends CommitThread {
@@ -253,7 +253,7 @@ test('epochs become shorter towards the end of the log, where nothing is left to
   await commits.close();
 });
 
-test('of two that write one store without a lock, only the first to commit counts its facts', async () => {
+test('of two writers of one store without a lock, only the first to commit counts its facts', async () => {
   const facts = Array.from({ length: 100 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const [commits, others] = [new CommitThread(), new CommitThread()];
   const { dataDir, log, generation, reopen } = await generationOver(facts, commits);
@@ -270,7 +270,7 @@ test('of two that write one store without a lock, only the first to commit count
   await others.close();
 });
 
-test('a store that is gone from its place refuses to be written, and is not made anew', async () => {
+test('a store that was removed refuses writes, and is not created again', async () => {
   const commits = new CommitThread();
   const facts = [pageview('cookie:a', 'http://example.com/')];
   const { dataDir, log, view, generation } = await generationOver(facts, commits);

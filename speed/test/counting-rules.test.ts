@@ -1,4 +1,4 @@
-/** What the exclusions of a generation take out of what comes after its cut, besides pageviews. */
+/** Effects of a generation's exclusions on facts after its cut, other than on pageviews. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ExclusionRule } from '../../facts/fact.js';
@@ -10,7 +10,7 @@ import { PageCache } from '../bolts/page-cache.js';
 import { SliceReader } from '../bolts/slice-reader.js';
 import { pageview, recordsOf, rules, time0 } from './facts.js';
 
-test('an edge that names an erased id, at either end, does not join after the cut; others do', () => {
+test('an edge with an erased id at either end does not join after the cut; others do', () => {
   const edges = [
     { a: 'cookie:1', b: 'user:1' },
     { a: 'cookie:2', b: 'cookie:1' },
@@ -31,7 +31,7 @@ test('an edge that names an erased id, at either end, does not join after the cu
   assert.deepEqual(joining(), edges);
 });
 
-test('a pageview older than its generation keeps does not count, however late it comes', () => {
+test('a pageview older than its generation keeps does not count, however late it arrives', () => {
   const hash = new KeyedHash();
   const facts = [-1, 0, 1].map((ms) =>
     pageview('cookie:1', 'https://example.com/', { timestamp: time0 + ms }),

@@ -1,6 +1,6 @@
 /**
- * Pages of a store that change on disk while it is at work. Only such damage is done here as LMDB answers with an error: a page
- * that says it is of no kind. What it asserts against, or reads beyond the end of the file, ends the process.
+ * Pages of a store change on disk while it is in use. Only damage that LMDB reports as an error is tested: a page of an unknown kind. Damage
+ * that fails an assertion, or makes LMDB read beyond the end of the file, ends the process.
  */
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { eventually } from '../../test/eventually.js';
 
 const partition: PartitionName = 'pageviews/0';
 const pageBytes = 4_096;
-/** In a meta page: the roots of its two trees, and the transaction; in any page: its kind. */
+/** Offsets in a meta page: the roots of its two trees, and the transaction; in any page: its kind. */
 const rootAt = { free: 88, cells: 136 } as const;
 const transactionAt = 152;
 const kindAt = 18;
@@ -28,7 +28,7 @@ function views(count: number): Fact[] {
   return Array.from({ length: count }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i}`));
 }
 
-/** A worker that has caught up, in more than one commit. */
+/** A worker that has caught up in more than one commit. */
 async function atWork(t: TestContext): Promise<Harness> {
   const house = new Harness(t, 1);
   house.start();
@@ -39,7 +39,7 @@ async function atWork(t: TestContext): Promise<Harness> {
   return house;
 }
 
-/** Damages the root page of a tree, behind everybody's back. */
+/** Damages the root page of a tree on disk. */
 function damage(house: Harness, tree: keyof typeof rootAt): void {
   const fd = openSync(dataFile(storeDir(house.dataDir, genesis, partition)), 'r+');
   const metas = [0, 1].map((page) => {

@@ -1,6 +1,6 @@
 /**
- * Dimensions in the speed layer: every pageview that counts also counts in one cell of each kept dimension of its domain,
- * whatever is replayed or opened again. Expected cells are plain Maps.
+ * Dimensions in the speed layer: every pageview that counts also counts in one cell of each kept dimension of its domain, also after replays and
+ * reopening. Expected cells are plain Maps.
  */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -52,7 +52,7 @@ class Speed {
     t?.after(() => this.close());
   }
 
-  /** Works on all that the log has. @param personOf may throw */
+  /** Processes the whole log. @param personOf may throw */
   async work(withRules: Rules = rules, personOf: (visitor: string) => string = String): Promise<ViewId> {
     await this.#generation?.close();
     const cut = { logId: this.log.id, next: zeroOffsets(this.log.partitions) };
@@ -90,7 +90,7 @@ class Speed {
     await realtime.close();
   }
 
-  /** Keys of all cells of values. */
+  /** Number of cells of values. */
   async valueKeys(): Promise<number> {
     let keys = 0;
     for (const partition of this.log.partitions) {
@@ -101,16 +101,16 @@ class Speed {
     return keys;
   }
 
-  /** What the audit says about the stores. */
+  /** Findings of the audit of the stores. */
   async findings(): Promise<readonly string[]> {
     await this.#generation?.close();
-    this.#generation = undefined; // its files are whole when it is closed
+    this.#generation = undefined; // its files are complete when it is closed
     const report = new Findings();
     auditStores(this.#dataDir, report);
     return report.findings.map(({ finding }) => finding);
   }
 
-  /** Adds a cell with one pageview behind everybody's back. */
+  /** Adds a cell with one pageview directly to the store. */
   async addCell(generation: ViewId, subject: CellSubject): Promise<void> {
     const partition = this.log.partitions.find((name) => this.log.end()[name] === 1) ?? assert.fail();
     const db = openDatabase(storeDir(this.#dataDir, generation, partition));
@@ -142,7 +142,7 @@ function inMap<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-/** As the rules say, pageview by pageview; none of them may be a repeat. */
+/** The rules applied to each pageview; there must be no repeats. */
 function expectedOf(facts: readonly Pageview[], by: Rules = rules): Expected {
   const expected: Expected = new Map();
   for (const { url, referrer = '', userAgent = '', country = '', timestamp, visitor } of facts) {
@@ -170,7 +170,7 @@ function expectedOf(facts: readonly Pageview[], by: Rules = rules): Expected {
   return expected;
 }
 
-/** Listings, counts and sketches. */
+/** Compares listings, counts and sketches. */
 function assertHolds(view: LocalRealtimeView, expected: Expected): void {
   for (const [name, values] of expected) {
     const [dimension, domain]: [string, string] = JSON.parse(name);
@@ -208,7 +208,7 @@ function assertCells(
   }
 }
 
-/** Pageviews by value; several partitions may have some. */
+/** Pageviews by value, summed over partitions. */
 function listed(
   view: LocalRealtimeView,
   dimension: string,
@@ -309,7 +309,7 @@ const fact = fc.record({
   isPlain: fc.boolean(),
 });
 
-test('all cells are what the rules say pageview by pageview, after epochs that fail and after a new start', async () => {
+test('all cells equal the rules applied to each pageview, after failed epochs and after a restart', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fact, { maxLength: 300 }), fc.nat(300), async (all, half) => {
       const speed = new Speed();
@@ -319,7 +319,7 @@ test('all cells are what the rules say pageview by pageview, after epochs that f
             timestamp: time0 + hour * 3_600_000,
             ...(userAgent === '' ? {} : { userAgent }),
             ...(referrer === '' ? {} : { referrer }),
-            ...(isPlain ? {} : { importId: 'é' }), // read by the decoder
+            ...(isPlain ? {} : { importId: 'é' }), // needs the decoder
           }),
         );
         let failures = 0;
@@ -352,7 +352,7 @@ test('people of a value are counted in registers once they are many', async (t) 
   await speed.read((view) => assertHolds(view, expectedOf(facts)));
 });
 
-test('a rule is asked once about a text that comes again and again', async (t) => {
+test('a rule is applied once to a text that comes again and again', async (t) => {
   const asked: string[] = [];
   const rule = (text: string): string => {
     asked.push(text);

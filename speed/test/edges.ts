@@ -1,10 +1,10 @@
-/** Compares the edges that a realtime view keeps with those of the log. */
+/** Compares the edges stored in a realtime view with those of the log. */
 import assert from 'node:assert/strict';
 import { offset, type Offsets } from '../../log/log.js';
 import { factOf, type Records } from '../../test/oracle/ledger.js';
 import type { EdgeBlock, LocalRealtimeView, WaitingEdge } from '../../facts/views/view.js';
 
-/** The view's edges are those of the log between `from` and its cut that name no erased id, as many as are kept of each partition. */
+/** Asserts that the view's edges are those of the log between `from` and its cut, without erased ids, up to the limit of each partition. */
 export function assertEdgesEqual(
   view: LocalRealtimeView,
   records: Records,

@@ -128,7 +128,7 @@ test('edges are kept up to a limit, the first ones, whole across restarts; those
   for (const maxEdges of [1_000, 600]) {
     const options = { ...optionsFor(dataDir, log, view), maxEdges, epochTuples: 23 };
     for (const share of [0.3, 0.7, 1]) {
-      const generation = await Generation.open(options); // with another limit it is another store
+      const generation = await Generation.open(options); // another limit makes it another store
       const limit = { 'equivs/0': offset(Math.floor(share * 701)) };
       while ((await generation.runEpochs({ waitMs: 0, limit })) > 0);
       await generation.close();
@@ -141,7 +141,7 @@ test('edges are kept up to a limit, the first ones, whole across restarts; those
   await realtime.close();
 });
 
-test('edges of an epoch that fails are not in the view, and are there once when it has been worked on again', async () => {
+test('edges of a failed epoch are not in the view, and are there once after its retry', async () => {
   const dataDir = tempDir('speed');
   const facts = Array.from({ length: 60 }, (_, i) => [
     pageview(i === 40 ? 'poison' : `cookie:${i}`, 'http://example.com/'),
@@ -155,7 +155,7 @@ test('edges of an epoch that fails are not in the view, and are there once when 
     personOf(visitor) {
       if (visitor !== 'poison') return visitor;
       failures++;
-      const snapshot = realtime.snapshot(); // what is committed now
+      const snapshot = realtime.snapshot(); // the committed state
       assert.ok(snapshot !== undefined);
       assertEdgesEqual(snapshot, log.records, from);
       snapshot.release();
@@ -226,7 +226,7 @@ test('a listing that finds nothing for long lets its reader pause', async () => 
   await realtime.close();
 });
 
-test('records of foreign producers that are no facts of their topic are refused, as the sink refuses them', async () => {
+test('records of other producers that are not facts of their topic are refused, as in the sink', async () => {
   const page = pageview('cookie:a', 'http://example.com/');
   const [microseconds = page, far = page] = [time0 * 1_000, timeEnd - 1].map((timestamp) =>
     pageview('cookie:b', 'http://example.com/', { timestamp }),
@@ -266,7 +266,7 @@ test('records of foreign producers that are no facts of their topic are refused,
   await generation.close();
 });
 
-test('an hour asked for alone is there, whether its facts came before or after those of other hours', async () => {
+test('a single hour can be queried, whether its facts came before or after those of other hours', async () => {
   const dataDir = tempDir('speed');
   const url = 'http://example.com/';
   const hours = [0, -9_600, 30, -48, 1].map((shift) => hour0 + shift);
@@ -303,7 +303,7 @@ test('a repeat within the window counts once, also when the first came before th
   await generation.close();
 });
 
-test('a generation that is opened again goes on where it was, and one of another boot starts anew', async () => {
+test('a generation that is opened again continues at its position, and one of another boot starts over', async () => {
   const dataDir = tempDir('speed');
   const facts = Array.from({ length: 120 }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i % 5}`));
   const { log, view } = await logWith(facts);
@@ -367,7 +367,7 @@ test('a record that fails three times is set aside with its offset and reason, a
   await generation.close();
 });
 
-test('a tree that fails when the time of its turn is over is tried again, and the stream goes on', async () => {
+test('a tree that fails at the end of its time is retried, and the stream goes on', async () => {
   const facts = Array.from({ length: 30 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const { log, view } = await logWith(facts);
   let failures = 0;

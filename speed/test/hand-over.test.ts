@@ -14,7 +14,7 @@ import { Harness, genesis } from './harness.js';
 import { eventually } from '../../test/eventually.js';
 import { rounds } from '../../test/rounds.js';
 
-/** With an edge now and then. */
+/** Pageviews, with an edge now and then. */
 function views(count: number): Fact[] {
   return Array.from({ length: count }, (_, i) => {
     const view = pageview(`cookie:${i % 17}`, `http://example.com/${i % 5}`);
@@ -74,7 +74,7 @@ test('a view published while a hand-over runs follows it; a roll back goes to th
   await house.untilCaughtUp(older);
   house.rollBack(newest);
   await eventually('a hand-over to begin', () => house.pointer()?.next === newest);
-  house.rollBack(older); // taken back while it runs
+  house.rollBack(older); // while it runs
   await house.append(...views(100));
   await eventually(
     'the roll back',
@@ -197,7 +197,7 @@ for (const [what, hurt] of Object.entries(harm)) {
     hurt(join(house.dataDir, 'speed'));
     house.useRealtime(openRealtime(house.dataDir));
     house.start();
-    // Only when all is gone nobody knows that there was more than the batch view.
+    // Only if everything is deleted is it unknown that there was more than the batch view.
     const watch = house.watch(before.next, what !== 'everything deleted');
     await house.untilCaughtUp(genesis);
     await watch.stop();
@@ -224,7 +224,7 @@ for (const what of [
   });
 }
 
-test('a cell that changed on disk is found by whoever reads it, and the store is made again', async (t) => {
+test('a cell that changed on disk is found when it is read, and the store is rebuilt', async (t) => {
   const house = new Harness(t);
   await house.append(...views(50));
   house.start();
@@ -234,7 +234,7 @@ test('a cell that changed on disk is found by whoever reads it, and the store is
   await house.untilCaughtUp(genesis);
 });
 
-test('edges that changed on disk are found by whoever reads them, and the store is made again', async (t) => {
+test('edges that changed on disk are found when they are read, and the store is rebuilt', async (t) => {
   const house = new Harness(t);
   await house.append(...views(50));
   house.start();

@@ -1,4 +1,4 @@
-/** A speed layer in a temp directory, over a log in memory and oracle batch views that the test publishes. */
+/** A speed layer in a temporary directory, over a log in memory and oracle batch views that the test publishes. */
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,14 +32,14 @@ import { tempDirInMemory } from '../../test/temp-dir.js';
 
 export const lgK = 12;
 const dedupWindow = 1_000;
-/** One for all of a file: a thread costs more to start than most tests here. */
+/** One per file: starting a thread takes longer than most tests here. */
 const commits = new CommitThread();
 after(() => commits.close());
 
 export const genesis = 'v000000-00000000' as ViewId;
 
 export interface Watch {
-  /** Answers so far. */
+  /** Number of answers so far. */
   queries(): number;
   /** Rejects with the first wrong answer. */
   stop(): Promise<{ queries: number }>;
@@ -51,7 +51,7 @@ export class Harness {
   realtime: Realtime;
   readonly errors: unknown[] = [];
   readonly #views = new Map<ViewId, BatchView>();
-  /** What the last answer had to be: most are asked at the same cut as the one before. */
+  /** The last expected answer: most are at the same cut as the one before. */
   #oracle: { readonly name: string; readonly tally: Tally } | undefined;
   readonly #watches: AbortController[] = [];
   #current: ViewId;
@@ -88,7 +88,7 @@ export class Harness {
     return view.meta.id;
   }
 
-  /** The id of a view that was published. */
+  /** Id of a published view. */
   published(number: number): ViewId {
     const id = [...this.#views.keys()].find((each) => this.view(each).meta.number === number);
     assert.ok(id !== undefined);
@@ -99,7 +99,7 @@ export class Harness {
     this.#current = to;
   }
 
-  /** As the serving layer does with old views. */
+  /** Removes an old view, as the serving layer does. */
   forget(id: ViewId): void {
     this.#views.delete(id);
   }
@@ -113,7 +113,7 @@ export class Harness {
     return worker;
   }
 
-  /** One more worker, which is expected to end by itself. */
+  /** Runs another worker that is expected to end by itself. */
   runUntilDone(): Promise<void> {
     return this.#worker({}).run(AbortSignal.timeout(20_000));
   }
@@ -154,13 +154,13 @@ export class Harness {
     return view;
   }
 
-  /** The snapshot, or undefined when there is none or it is being made again. */
+  /** The snapshot; undefined if there is none or it is being rebuilt. */
   snapshot(): LocalRealtimeView | undefined {
     const snapshot = this.#snapshotOrWait();
     return snapshot === 'wait' ? undefined : snapshot;
   }
 
-  /** 'wait' where a question gets 503; undefined where it is answered by the batch view alone. */
+  /** 'wait' if a query would get 503; undefined if the batch view answers alone. */
   #snapshotOrWait(): LocalRealtimeView | 'wait' | undefined {
     try {
       return this.realtime.snapshot();
@@ -170,7 +170,7 @@ export class Harness {
     }
   }
 
-  /** Waits until `generation` answers with all of the log, and compares every cell with the oracle. */
+  /** Waits until `generation` answers with the whole log, and compares every cell with the oracle. */
   async untilCaughtUp(generation: ViewId): Promise<void> {
     await eventually(
       () => `${generation} to catch up; errors: ${this.errors.map(messageOf).join(', ')}`,
@@ -192,7 +192,7 @@ export class Harness {
     );
   }
 
-  /** Compares what is there now with the oracle at the cut it names. */
+  /** Compares the current snapshot with the oracle at its cut. */
   compare(): LocalRealtimeView['cut'] {
     const snapshot = this.realtime.snapshot();
     assert.ok(snapshot !== undefined);
@@ -205,15 +205,16 @@ export class Harness {
     return readPointer(this.dataDir);
   }
 
-  /** From now on queries use this one; the other is closed. */
+  /** Makes queries use this one, and closes the other. */
   useRealtime(realtime: Realtime): void {
     this.realtime = realtime;
   }
 
   /**
-   * Queries all the time until it is stopped: one snapshot, compared with the oracle at its cut; and no cut may lie behind an
-   * earlier one. While generation and cut stay as they are, after pauses that double up to 16 ms.
-   * @param isAlways whether there must be a realtime view in each answer
+   * Queries until it is stopped: compares each snapshot with the oracle at its cut, and requires that no cut is before an earlier one. While
+   * generation and cut do not change, it pauses for up to 16 ms.
+   *
+   * @param isAlways whether each answer must have a realtime view
    */
   watch(from: Partial<Offsets> = {}, isAlways = false): Watch {
     let reached = from;
@@ -285,7 +286,7 @@ export class Harness {
     await db.close();
   }
 
-  /** Flips a bit in the cells of a page, behind everybody's back. */
+  /** Flips a bit in the cells of a page, directly in the store. */
   async damageCells(generation: ViewId, url: string): Promise<void> {
     for (const partition of this.log.partitions) {
       const db = openDatabase(storeDir(this.dataDir, generation, partition));
@@ -300,7 +301,7 @@ export class Harness {
     }
   }
 
-  /** True when reading everything meets a damaged cell. */
+  /** True if reading everything meets a damaged cell. */
   readsFail(): boolean {
     const snapshot = this.snapshot();
     if (snapshot === undefined) return true;

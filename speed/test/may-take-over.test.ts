@@ -1,4 +1,4 @@
-/** The decisions of a hand-over by themselves: when the next generation may serve, and how far the serving one may go. */
+/** The decisions of a hand-over: when the next generation may serve, and how far the serving one may go. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ViewId } from '../../facts/views/view.js';
@@ -9,7 +9,7 @@ const partitions: readonly PartitionName[] = ['pageviews/0', 'pageviews/1', 'equ
 const [old, next] = ['v000001-a' as ViewId, 'v000002-b' as ViewId]; // brands
 const pointer = { serving: old, next, partitions };
 
-/** Whether `next` may take over, with these positions of the old and the next generation in each partition. */
+/** Whether `next` may take over, given the positions of the old and the next generation in each partition. */
 function decide(
   olds: readonly number[],
   nexts: readonly (number | undefined)[],

@@ -1,4 +1,4 @@
-/** A log in memory, with the guarantees of the real ones: for tests that need thousands of logs, or odd ones. */
+/** A log in memory with the guarantees of the real ones, for tests that need many logs, or unusual ones. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -29,9 +29,9 @@ export class MemoryLog implements LogWriter {
   readonly records: ReadonlyMap<PartitionName, Uint8Array[]>;
   readonly #first = new Map<PartitionName, number>();
   readonly #pageviewPartitions: number;
-  /** Most records in one batch. */
+  /** Maximum number of records per batch. */
   batchRecords = 7;
-  /** Offsets without records at the end of each partition, as control records leave them. */
+  /** Offsets without records at the end of each partition, like those of control records. */
   holesAtEnd = 0;
 
   constructor(pageviewPartitions: number, equivPartitions = 1) {
@@ -50,7 +50,7 @@ export class MemoryLog implements LogWriter {
     }
   }
 
-  /** Appends any bytes to any partition, as a foreign producer may. Returns their offset. */
+  /** Appends any bytes to any partition, as another producer may. Returns their offset. */
   put(partition: PartitionName, value: Uint8Array): number {
     const values = this.records.get(partition);
     if (values === undefined) throw new TypeError(`not a partition of this log: ${partition}`);

@@ -1,6 +1,6 @@
 /**
- * Partitions that move between workers. A share is told to each worker at a moment of its own, so for a while two think
- * that they have a partition, or nobody does. SEED= repeats a run, RUNS= makes it longer.
+ * Partitions move between workers. Each worker learns of its share at a different time, so for a while two may believe that they have a
+ * partition, or none does. SEED= repeats a run, RUNS= makes it longer.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,11 +15,11 @@ import { eventually } from '../../test/eventually.js';
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const rounds = Number(process.env['RUNS'] ?? 40);
 
-/** A share that a test moves. */
+/** A share that is changed by the test. */
 class TestShare implements Share {
   readonly kind = 'moving';
   ours: readonly PartitionName[] = [];
-  /** How often the worker has looked: at least once in each of its steps. */
+  /** How often the worker has read it: at least once per step. */
   looks = 0;
 
   partitions(): readonly PartitionName[] {
@@ -60,7 +60,7 @@ test(`partitions move between 3 workers, ${rounds} times, also during hand-overs
     await house.append(...views(60, round), equiv(`cookie:${round % 23}`, `cookie:${(round + 1) % 23}`));
     if (round % 4 === 0) view = house.publish(round);
     await house.append(...views(30, round));
-    const workers = below(random, 5) === 0 ? 1 : 3; // now and then one has them all
+    const workers = below(random, 5) === 0 ? 1 : 3; // sometimes one worker has all partitions
     await moveTo(house.log.partitions.map(() => below(random, workers)));
     if (below(random, 2) === 0) await house.untilCaughtUp(view);
   }
@@ -70,7 +70,7 @@ test(`partitions move between 3 workers, ${rounds} times, also during hand-overs
   assert.deepEqual(house.errors, []);
 });
 
-test('a worker that has lost a partition and does not know it keeps it to itself until it lets go', async (t) => {
+test('a worker that has lost a partition without knowing it keeps it locked until it releases it', async (t) => {
   const house = new Harness(t, 2);
   const [zombie, heir] = [new TestShare(), new TestShare()];
   zombie.ours = house.log.partitions;
@@ -102,7 +102,7 @@ test('who takes a partition over during a hand-over does not pass the next gener
   const before = house.start({ share: first });
   await house.append(...views(100));
   await house.untilCaughtUp(genesis);
-  other.ours = []; // nobody has equivs: the pointer cannot move
+  other.ours = []; // no worker has equivs: the pointer cannot move
   await eventually('it to be let go', () => other.looks > 3);
   await house.append(equiv('cookie:1', 'cookie:2'));
   const view = house.publish(1);
@@ -123,7 +123,7 @@ test('who takes a partition over during a hand-over does not pass the next gener
   assert.deepEqual(house.errors, []);
 });
 
-/** Holds up who wants to open a reader under one name. */
+/** Blocks opening a reader with a given consumer name. */
 class BlockedLog {
   unblock: () => void = () => undefined;
   readonly #unblocked = new Promise<void>((resolve) => void (this.unblock = resolve));

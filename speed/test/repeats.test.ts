@@ -1,6 +1,6 @@
 /**
- * Repeats in the speed layer (facts/repeat.ts) against the oracle: by eventId, visitor and page within the window,
- * whatever is replayed, opened again or begun at another cut. And texts are told apart that a 64-bit hash took for one.
+ * Repeats in the speed layer (facts/repeat.ts) against the oracle: by eventId, visitor and page within the window, after any replay, reopening
+ * or start at another cut. Also: texts with equal 64-bit hashes are told apart.
  */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -40,9 +40,9 @@ interface SpeedOptions {
   readonly partitions: number;
   readonly window: number;
   readonly epochTuples: number;
-  /** Throws what mapping a visitor shall fail with. */
+  /** Throws to make the mapping of a visitor fail. */
   readonly onMapping: (visitor: string) => void;
-  /** Throws what normalising a URL shall fail with. */
+  /** Throws to make the normalisation of a URL fail. */
   readonly onNormalizing: (url: string) => void;
 }
 
@@ -69,7 +69,7 @@ class Speed {
     this.#view = this.#batchAt(zeroOffsets(this.log.partitions), 0);
   }
 
-  /** Opens the generation anew, as a new process does. */
+  /** Reopens the generation, as a new process does. */
   async open(): Promise<void> {
     await this.#generation?.close();
     const { window, epochTuples, onMapping, onNormalizing } = this.#options;
@@ -100,7 +100,7 @@ class Speed {
     });
   }
 
-  /** Begins the generation after a batch run at this cut. */
+  /** Starts the generation of a batch run at this cut. */
   async begin(cut: Offsets): Promise<void> {
     await this.#generation?.destroy();
     this.#generation = undefined;
@@ -108,7 +108,7 @@ class Speed {
     await this.open();
   }
 
-  /** Works on what the log has, up to a position if one is given. */
+  /** Processes the log, up to a position if given. */
   async work(limit: Partial<Offsets> = {}): Promise<void> {
     if (this.#generation === undefined) await this.open();
     while (((await this.#generation?.runEpochs({ waitMs: 0, limit })) ?? 0) > 0);
@@ -164,7 +164,7 @@ class Speed {
   }
 }
 
-/** What counts of these facts in a fresh speed layer, which is compared with the oracle. */
+/** What counts of these facts in a fresh speed layer, after comparing it with the oracle. */
 async function countedOf(
   t: TestContext,
   facts: readonly Fact[],
@@ -242,7 +242,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-test('whatever fails, is opened again or begins at another cut, repeats are those of the window', async () => {
+test('repeats are those of the window after any failure, reopening or start at another cut', async () => {
   const seen = { pageviews: 0, repeats: 0 };
   const law = fc.asyncProperty(
     fc.record({
@@ -267,7 +267,7 @@ test('whatever fails, is opened again or begins at another cut, repeats are thos
         );
       };
       const take = async (step: Step): Promise<void> => {
-        if (step.kind !== 'work') failing.times = 0; // it is epochs that are to fail
+        if (step.kind !== 'work') failing.times = 0; // only epochs are to fail
         if (step.kind === 'append') await speed.log.append(recordsOf(step.facts));
         else if (step.kind === 'fail') failing = { ...step };
         else if (step.kind === 'work') await speed.work(at(step.share));
@@ -290,7 +290,7 @@ test('whatever fails, is opened again or begins at another cut, repeats are thos
   assert.ok(seen.pageviews > 0 && seen.repeats > 0, JSON.stringify(seen));
 });
 
-test('what lies behind a slice that fails is not worked on before it: no repeat is missed', async (t) => {
+test('records after a failed slice are not processed before it: no repeat is missed', async (t) => {
   const facts = Array.from({ length: 3_000 }, (_, i) =>
     pageview(i === 900 ? 'poison' : `cookie:${i % 500}`, `http://example.com/${i === 900 ? 'poison' : ''}`, {
       eventId: `${i % 1_500}`,
@@ -334,7 +334,7 @@ function failOnBroken(url: string): void {
   if (url.endsWith('/broken')) throw new Error('a rule is broken');
 }
 
-test('a record that the rules fail on is set aside, and no later generation stumbles over it', async (t) => {
+test('a record that the rules fail on is set aside, and does not stop later generations', async (t) => {
   const facts = [0, 1, 2].map((i) => pageview(`cookie:${i}`, 'http://example.com/'));
   const broken = pageview('cookie:x', 'http://example.com/broken');
   const speed = new Speed(t, { onNormalizing: failOnBroken });
@@ -349,7 +349,7 @@ test('a record that the rules fail on is set aside, and no later generation stum
   assert.deepEqual(speed.counted(), { pageviews: 1, repeats: 3, deadLetters: 0 });
 });
 
-/** Pairs with one hash by two 32-bit halves of multiply and rotate, which once told texts apart here. */
+/** Pairs with equal hashes by a multiply-and-rotate hash of two 32-bit halves, which was once used here. */
 const collisions = {
   visitors: [
     ['cookie:aabbcAyYoWqMc', 'cookie:aabbc3BGzD9QZ'],
@@ -360,11 +360,11 @@ const collisions = {
     ['https://a.example/p/7CkgtFsb', 'https://a.example/p/u0hvAmYK'],
   ],
   eventIds: [['eventId-m6qJcrf7', 'eventId-VwWoLTJJ']],
-  /** The first is a bot's. */
+  /** The first is a bot. */
   agents: [['Mozilla/5.0 (X11; x86_64) Mybot/v1LT', 'Mozilla/5.0 (X11; x86_64) Mya37kKXse']],
 } as const;
 
-test('texts that had one 64-bit hash are two visitors, two pages, two events, two agents', async (t) => {
+test('texts with equal 64-bit hashes are two visitors, two pages, two events, two agents', async (t) => {
   const urlOf = 'https://a.example/';
   for (const pair of collisions.visitors)
     assert.deepEqual(

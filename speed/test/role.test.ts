@@ -11,7 +11,7 @@ import { pageview, recordsOf } from './facts.js';
 import { eventually } from '../../test/eventually.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-test('the role makes the first generation from an empty directory, and reports what it does', async () => {
+test('the role makes the first generation in an empty directory, and reports its state', async () => {
   const dataDir = tempDir('speed');
   const config = configWith({ dataDir, partitions: 2 });
   const writer = await openLogWriter(config, systemClock);

@@ -1,4 +1,4 @@
-/** Reading slices: whatever a record is and wherever it lies, a slice says of it what decoding it says. */
+/** Reading slices gives the same result as decoding their records, whatever they are and wherever they are in memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -17,7 +17,7 @@ function wordsOf(text: string): number[] {
   return [...hash.words];
 }
 
-/** A batch of these records with gaps between the offsets; `together` says which lie behind the one before. */
+/** A batch of these records with gaps between the offsets; `together` marks records adjacent to the one before. */
 function batchOf(records: readonly { readonly bytes: Buffer; readonly together: boolean }[]): RecordBatch {
   const all = Buffer.concat(records.map(({ bytes }) => bytes));
   let at = 0;
@@ -76,7 +76,7 @@ const bytes = fc.oneof(
   },
 );
 
-test('a slice says what decoding its records says, whatever they are and wherever they lie', () => {
+test('reading a slice equals decoding its records, whatever they are and wherever they are in memory', () => {
   const reader = new SliceReader(hash);
   fc.assert(
     fc.property(

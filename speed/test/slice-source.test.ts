@@ -1,4 +1,4 @@
-/** What the speed layer holds of the log while a limit keeps it from going on. */
+/** Memory for records of the log that wait behind a limit. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
@@ -9,7 +9,7 @@ import { MemoryLog } from './memory-log.js';
 
 const name: PartitionName = 'equivs/0';
 
-/** Counts what its readers hand out. */
+/** Counts the bytes that its readers return. */
 class CountingLog extends MemoryLog {
   bytes = 0;
 
@@ -28,7 +28,7 @@ class CountingLog extends MemoryLog {
 
 test('records that wait behind a limit are bounded in bytes, and go on when the limit does', async () => {
   const log = new CountingLog(1);
-  const value = Buffer.alloc(500_000, 'x'); // not a fact, and as large as a log hands out
+  const value = Buffer.alloc(500_000, 'x'); // not a fact, and as large as a log returns
   await log.append(Array.from({ length: 400 }, () => ({ topic: 'equivs' as const, key: 'k', value })));
   const from = { [name]: offset(0) };
   const failed = new FailedRecords();

@@ -1,4 +1,4 @@
-/** An epoch in the store: its position and its changes are one transaction of LMDB, and what cannot be written changes nothing. */
+/** An epoch in the store: position and changes are one LMDB transaction, and an epoch that cannot be written changes nothing. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
@@ -14,7 +14,7 @@ const key = Buffer.from('\u0001cell');
 const start = offset(5);
 const end = { ...startProgress(start), next: offset(9) };
 
-/** One pageview of one person, in one cell that is its own domain's, too. */
+/** One pageview of one person, in one cell, which is that of its domain too. */
 function changes(): CellChanges {
   return {
     keys: Uint8Array.from(key),
@@ -41,7 +41,7 @@ function storeAt(t: TestContext): { db: Database; writer: StoreWriter } {
   return { db, writer };
 }
 
-/** LMDB counts the transactions that have changed something. */
+/** LMDB counts the transactions that changed something. */
 function transactionsOf(db: Database): number {
   return (db.getStats() as { readonly lastTxnId: number }).lastTxnId;
 }
@@ -61,7 +61,7 @@ test('the position of an epoch and its changes come in one transaction', (t) => 
   assert.ok(db.get(key) !== undefined && db.get(Buffer.from('\u0002edge')) !== undefined);
 });
 
-test('an epoch that cannot be added whole changes neither cells nor position', (t) => {
+test('an epoch that cannot be added completely changes neither cells nor position', (t) => {
   const { db, writer } = storeAt(t);
   db.transactionSync(() => db.putSync(key, Buffer.from('not a cell')));
   assert.throws(() => writer.commit(start, changes(), [], encodeProgress(end)));
@@ -70,7 +70,7 @@ test('an epoch that cannot be added whole changes neither cells nor position', (
   assert.equal(db.get(key)?.toString(), 'not a cell');
 });
 
-test('an epoch of another position than the store has is refused, and changes nothing', (t) => {
+test('an epoch that does not start at the position of the store is refused, and changes nothing', (t) => {
   const { db, writer } = storeAt(t);
   for (const from of [offset(4), offset(6)])
     assert.throws(() => writer.commit(from, changes(), [], encodeProgress(end)), { code: 'data-dir.in-use' });

@@ -74,7 +74,7 @@ test('five views published and pruned during one slow hand-over: what the pointe
   assert.deepEqual(house.errors, []);
 });
 
-/** The folder of a whole view: what is pruned must leave one that can be opened. */
+/** The directory of a complete view: pruning must leave one that can be opened. */
 async function emptyView({ log }: Harness): Promise<string> {
   const dir = tempDir('view');
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
