@@ -307,19 +307,24 @@ async function compareVisits(
   differences: Differences,
 ): Promise<void> {
   const expected = new Map<string, string>();
-  const rows = await connection.runAndReadAll('select domain, bucket, visits, bounces from visit');
-  for (const [domain, bucket, visits, bounces] of rows.getRows())
-    expected.set(
-      `visits of ${String(domain)}, bucket ${String(bucket)},`,
-      `${String(visits)}, bounces ${String(bounces)}`,
-    );
+  const rows = await connection.runAndReadAll(
+    'select domain, bucket, visits, bounces, pageviews, duration from visit',
+  );
+  for (const [domain, bucket, ...counts] of rows.getRows()) {
+    expected.set(`visits of ${String(domain)}, bucket ${String(bucket)},`, saidOfVisits(...counts));
+  }
   const { from, to } = allTimeOf(view.meta);
   for (const domain of view.domains()) {
-    view.forEachVisitBucket(domain, from, to, ({ bucket, visits, bounces }) => {
+    view.forEachVisitBucket(domain, from, to, ({ bucket, visits, bounces, pageviews, durationMs }) => {
       const name = `visits of ${domain}, bucket ${bucket},`;
-      differences.add(name, `${visits}, bounces ${bounces}`, expected.get(name));
+      differences.add(name, saidOfVisits(visits, bounces, pageviews, durationMs), expected.get(name));
       expected.delete(name);
     });
   }
   for (const [name, wanted] of expected) differences.add(name, undefined, wanted);
+}
+
+function saidOfVisits(...counts: readonly unknown[]): string {
+  const [visits, bounces, pageviews, ms] = counts.map(String);
+  return `${visits}, bounces ${bounces}, pageviews ${pageviews}, ${ms} ms`;
 }

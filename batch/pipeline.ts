@@ -7,7 +7,7 @@
  *             thread writes them in the background
  *   facts     threads deal every pageview that counts, as a few numbers, to shards (facts/)
  *   buckets   threads sort the facts shard by shard: by (page, base bucket), (domain, base bucket) and (domain, value, base bucket) for the
- *             cells, by (domain, person) for visits and bounces (sorts/)
+ *             cells, by (domain, person, time) for visits (sorts/)
  *   index     pages, domains, visits and listings in key order; meanwhile DuckDB recounts a sample from the master dataset
  *   verify    reads the view back and checks it
  *

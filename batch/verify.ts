@@ -5,7 +5,9 @@
  *   totals    the pageviews of all pages, all domains and all listings equal the facts counted; so do those of all values of a
  *             dimension in which every pageview has one
  *   sums      of sampled subjects: 1 <= people <= pageviews in every bucket; days and months are the sum of their
- *             buckets' pageviews and the union of their people; bounces <= visits <= pageviews
+ *             buckets' pageviews and the union of their people
+ *   visits    of all domains: the pageviews of all visits are those of the domain, bounces have one each, and no visit is longer than
+ *             its pageviews allow
  *   persons   the ids of sampled persons, joined again by the texts of their edges, are those the view lists
  *   recount   the buckets of sampled pages on sampled days match their facts (batch/recount.ts)
  */
@@ -21,6 +23,7 @@ import { kindOf, type Kind } from '../serving/layout.js';
 import type { ViewReader } from '../serving/view-reader.js';
 import type { Recount } from './recount.js';
 import { allTimeOf } from './all-time.js';
+import { visitGapMs } from './arrays/visit-pass.js';
 import { nameOf } from './subject-name.js';
 
 export interface Expected {
@@ -45,7 +48,6 @@ export async function verifyView(view: ViewReader, expected: Expected): Promise<
   // Many pages share a domain, which is a large subject: check each domain once.
   for (const domain of new Set(expected.sampledPages.map(domainOf))) {
     checkSubject(view, { kind: 'domain', domain });
-    checkVisits(view, domain);
     for (const name of expected.rules.dimensions.names) checkValues(view, name, domain);
   }
   checkPersons(view, expected.sampledEdges);
@@ -108,6 +110,7 @@ function checkTotals(view: ViewReader, expected: Expected): void {
     let inDomain = 0;
     for (const page of view.pages(domain)) inDomain += page.pageviews;
     expect(`pageviews listed for ${domain}`, inDomain, view.pageviewsOf({ kind: 'domain', domain }));
+    checkVisits(view, domain, inDomain);
     listed += inDomain;
   }
   expect('pageviews listed', listed, expected.pageviews);
@@ -217,21 +220,28 @@ function addSketch(registers: Uint8Array, { sketch }: BucketCell): void {
   }
 }
 
-function checkVisits(view: ViewReader, domain: string): void {
-  const pageviews = view.pageviewsOf({ kind: 'domain', domain });
+/** @param pageviews of the domain */
+function checkVisits(view: ViewReader, domain: string, pageviews: number): void {
   const { from, to } = allTimeOf(view.meta);
-  let visits = 0;
+  let seen = 0;
   view.forEachVisitBucket(domain, from, to, (cell) => {
-    visits += cell.visits;
-    if (cell.visits < 1 || cell.bounces > cell.visits) {
+    const { bucket, visits, bounces, durationMs } = cell;
+    seen += cell.pageviews;
+    if (visits < 1 || bounces > visits)
+      throw refuse('visits', `bucket ${bucket} of ${domain} has ${bounces} bounces in ${visits} visits`);
+    if (cell.pageviews < 2 * visits - bounces)
       throw refuse(
         'visits',
-        `bucket ${cell.bucket} of ${domain} has ${cell.bounces} bounces in ${cell.visits} visits`,
+        `bucket ${bucket} of ${domain} has ${cell.pageviews} pageviews in ${visits} visits, ${bounces} of them bounces`,
       );
-    }
+    if (durationMs > (cell.pageviews - visits) * (visitGapMs - 1))
+      throw refuse(
+        'visits',
+        `bucket ${bucket} of ${domain} has ${durationMs} ms in ${cell.pageviews} pageviews of visits`,
+      );
   });
-  if (visits > pageviews || (visits === 0 && pageviews > 0))
-    throw refuse('visits', `${domain} has ${visits} visits in ${pageviews} pageviews`);
+  if (seen !== pageviews)
+    throw refuse('visits', `the visits of ${domain} have ${seen} pageviews, the domain ${pageviews}`);
 }
 
 /** Joins the ids of the edges again, by their texts. */

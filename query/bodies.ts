@@ -42,7 +42,7 @@ export const freshnessSchema = z.object({
     })
     .nullable()
     .describe(
-      'null where the answer is the batch view alone: always for the bounce rate and with layer=batch, for others while the speed layer is not ready or the batch view was made with other rules.',
+      'null where the answer is the batch view alone: for visits, the bounce rate and layer=batch always, for others while the speed layer is not ready or the batch view was made with other rules.',
     ),
   keptFrom: instantSchema
     .optional()
@@ -210,6 +210,30 @@ const subjectData = {
 const interval = { from: z.string(), to: z.string(), label: z.string() };
 const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
 
+/** Of visits by the bucket they began in. */
+const visitFigures = {
+  visits: z.number(),
+  bounces: z.number().describe('Visits of one pageview.'),
+  pageviews: z
+    .number()
+    .nullable()
+    .describe(
+      'Pageviews of these visits, also those after the range. null where the batch view was made by a version that did not count them.',
+    ),
+  duration: z
+    .number()
+    .nullable()
+    .describe('Seconds from the first to the last pageview of each visit, added. null as above.'),
+  bounceRate: z.number().nullable().describe('bounces / visits. null without visits.'),
+  pageviewsPerVisit: z.number().nullable().describe('pageviews / visits. null without visits.'),
+  meanDuration: z
+    .number()
+    .nullable()
+    .describe(
+      'duration / visits, in seconds. A visit of one pageview counts with 0: how long that page was read is not known. null without visits.',
+    ),
+};
+
 const layerNameSchema = z
   .enum(layerNames)
   .optional()
@@ -331,6 +355,16 @@ export const bodies = {
       bounces: z.number(),
       rate: z.number().nullable(),
       through: z.string(),
+      emptyReason: z.string().optional(),
+    },
+    countAccuracySchema,
+  ),
+  visits: ranged(
+    {
+      domain: z.string(),
+      ...visitFigures,
+      through: z.string(),
+      series: z.array(z.object({ ...interval, ...visitFigures })).optional(),
       emptyReason: z.string().optional(),
     },
     countAccuracySchema,

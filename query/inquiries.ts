@@ -17,6 +17,7 @@ import { pageviews } from './answers/pageviews.js';
 import { maxIdsListed, person } from './answers/persons.js';
 import { pagedTop } from './answers/top.js';
 import { uniques } from './answers/uniques.js';
+import { visits } from './answers/visits.js';
 import { bodies, type LayerName } from './bodies.js';
 import type { Engine } from './engine/engine.js';
 import type { PinnedGeneration } from './engine/generations.js';
@@ -167,6 +168,20 @@ export const inquiries: readonly Inquiry[] = [
     answer: (engine, input) => {
       const question = { ...timeRange(input, engine.zones), domain: parseDomain(input.domain, engine.urls) };
       return (generation) => bounceRate(engine, generation, question);
+    },
+  }),
+  inquiry({
+    name: 'visits',
+    path: '/v1/visits',
+    operationId: 'visits',
+    summary: 'Visits of a domain in a range: bounce rate, pageviews per visit and duration',
+    description:
+      'From the batch view alone: `through` says up to when. All of a visit counts in the bucket it began in.',
+    query: { domain, ...rangeShape, ...zoneShape, interval: seriesShape.interval },
+    body: bodies.visits,
+    answer: (engine, input) => {
+      const question = { ...seriesQuestion(input, engine), domain: parseDomain(input.domain, engine.urls) };
+      return (generation) => visits(engine, generation, question);
     },
   }),
   inquiry({

@@ -3,7 +3,7 @@
  *
  *   pages      page                -> SubjectRecord      position of the page's block in pages.dat
  *   domains    domain              -> SubjectRecord      the same in domains.dat
- *   visits     domain              -> (bucket delta, visits, bounces)*       varints
+ *   visits     domain              -> visits by bucket     serving/arrays/visits.ts
  *   listing    domain 00 u32 chunk -> (pageviews, shared, length, rest)*   pages of the domain in key order; `shared`
  *                                                            characters are those of the URL before
  *   value-<dimension>    domain 00 value -> SubjectRecord    the same in value-<dimension>.dat

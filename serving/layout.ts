@@ -19,11 +19,13 @@ import { roomOf } from '../lib/files/data-dir.js';
 import type { ViewId } from '../facts/views/view.js';
 
 /** Increment when the bytes of a view directory change their meaning. Part of every view's `codeVersion`. */
-export const formatVersion = 8;
+export const formatVersion = 9;
 /** Oldest format that can be opened. Format 6 has no dimensions, and another content hash. */
 export const oldestReadable = 6;
 /** First format with exclusions. */
 export const firstWithExclusions = 8;
+/** First format with pageviews and durations of visits. */
+export const firstWithVisitLengths = 9;
 
 export const fileNames = {
   meta: 'META.json',

@@ -28,6 +28,7 @@ import {
   cellsName,
   fileNames,
   firstWithExclusions,
+  firstWithVisitLengths,
   kindOf,
   kindsOf,
   oldestReadable,
@@ -66,11 +67,13 @@ export class ViewReader implements BatchView {
   };
   #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
   readonly #holdsExclusions: boolean;
+  readonly #holdsVisitLengths: boolean;
   #closed = false;
 
   constructor(dir: string, { view: meta, files, format }: StoredMeta) {
     this.meta = meta;
     this.#holdsExclusions = format >= firstWithExclusions;
+    this.#holdsVisitLengths = format >= firstWithVisitLengths;
     const open = <T extends { close(): void }>(
       name: string,
       from: (path: string, seal: FileSeal) => T,
@@ -114,7 +117,8 @@ export class ViewReader implements BatchView {
   ): void {
     this.#checkOpen();
     const value = this.#index.get('visits', Buffer.from(domain));
-    if (value !== undefined) forEachVisitBucket(value, fromBucket, toBucket, visit);
+    if (value === undefined) return;
+    forEachVisitBucket(value, { from: fromBucket, to: toBucket }, visit, this.#holdsVisitLengths);
   }
 
   *pages(domain: string): Iterable<PageCount> {

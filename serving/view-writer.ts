@@ -75,7 +75,7 @@ export class ViewWriter {
     this.#subject(kindOf(dimension), valueKey(domain, value), block);
   }
 
-  /** Adds visits of a domain: (bucket delta, visits, bounces) varints (serving/arrays/visits.ts). */
+  /** Adds visits of a domain (serving/arrays/visits.ts). */
   visits(domain: string, encoded: Uint8Array): void {
     const key = Buffer.from(domain);
     this.#index.add('visits', key, encoded);

@@ -8,6 +8,9 @@ import { sortKernelWasmBase64 } from './sort-kernel-wasm.js';
 /** Number of low bits of a visit's word: the millisecond within the bucket. */
 export const millisecondBits = 22;
 
+/** Words of the visits that began in a bucket. Their milliseconds together are 64 bits, the low word first. */
+export const visitWords = { visits: 0, bounces: 1, pageviews: 2, lowMs: 3, highMs: 4, count: 5 } as const;
+
 /** Maximum number of coupons that one call of `cells` writes. */
 const couponsAtOnce = 1 << 16;
 /** Maximum bytes of a cell besides its coupons, and of a coupon within it. */
@@ -98,7 +101,7 @@ export class Kernel {
     this.#bucketMs = options.bucketMs;
     const bucketsAt = this.#countsAt + countsBytes;
     this.#visitsAt = 8 * Math.ceil((bucketsAt + 4 * buckets.length) / 8);
-    this.#seenAt = this.#visitsAt + 8 * buckets.length;
+    this.#seenAt = this.#visitsAt + 4 * visitWords.count * buckets.length;
     this.#couponsAt = this.#seenAt + 4 * buckets.length;
     this.#recordsAt = this.#couponsAt + 4 * (couponsAtOnce + most);
     this.#outAt = this.#recordsAt + recordBytes * recordsAtOnce;
@@ -182,8 +185,8 @@ export class Kernel {
   }
 
   /**
-   * Counts the visits of one domain from its sorted words [at, end). Returns the ranks of the buckets with visits, and by rank pairs of visits
-   * and bounces, which the caller must reset to 0.
+   * Counts the visits of one domain from its sorted words [at, end). Returns the ranks of the buckets with visits, and by rank
+   * `visitWords`, which the caller must reset to 0.
    */
   visits(
     at: number,

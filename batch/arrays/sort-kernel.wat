@@ -244,8 +244,8 @@
   (func $subject (param $at i32) (result i32)
     (i32.shr_u (i32.load offset=4 (local.get $at)) (global.get $bucketBits)))
 
-  ;; Counts the visits of one domain from its sorted words [$at, $end), at least one: by bucket rank two words at $counts, visits
-  ;; and bounces. Ranks whose visits were 0 are written to $seen; returns the end of these. A view $gap milliseconds or more
+  ;; Counts the visits of one domain from its sorted words [$at, $end), at least one: by bucket rank five words at $counts, visits,
+  ;; bounces, pageviews, and milliseconds as 64 bits. Ranks whose visits were 0 are written to $seen; returns the end of these. A view $gap milliseconds or more
   ;; after the one before begins a new visit, a bucket has $bucketMs.
   (func (export "visits") (param $at i32) (param $end i32) (param $counts i32) (param $seen i32) (param $gap i64) (param $bucketMs i64) (result i32)
     (local $word i64) (local $person i64) (local $views i32) (local $rank i32) (local $time i64) (local $before i64)
@@ -267,17 +267,21 @@
         (then
           (if (i32.eq (local.get $views) (i32.const 1))
             (then (i32.store offset=4 (local.get $slot) (i32.sub (i32.load offset=4 (local.get $slot)) (i32.const 1)))))
-          (local.set $views (i32.add (local.get $views) (i32.const 1))))
+          (local.set $views (i32.add (local.get $views) (i32.const 1)))
+          (i64.store offset=12 (local.get $slot) (i64.add
+            (i64.load offset=12 (local.get $slot))
+            (i64.sub (local.get $time) (local.get $before)))))
         (else
           ;; A new visit, and a bounce until another view follows.
           (local.set $views (i32.const 1))
-          (local.set $slot (i32.add (local.get $counts) (i32.shl (local.get $rank) (i32.const 3))))
+          (local.set $slot (i32.add (local.get $counts) (i32.mul (local.get $rank) (i32.const 20))))
           (if (i32.eqz (i32.load (local.get $slot)))
             (then
               (i32.store (local.get $seen) (local.get $rank))
               (local.set $seen (i32.add (local.get $seen) (i32.const 4)))))
           (i32.store (local.get $slot) (i32.add (i32.load (local.get $slot)) (i32.const 1)))
           (i32.store offset=4 (local.get $slot) (i32.add (i32.load offset=4 (local.get $slot)) (i32.const 1)))))
+      (i32.store offset=8 (local.get $slot) (i32.add (i32.load offset=8 (local.get $slot)) (i32.const 1)))
       (local.set $person (i64.shr_u (local.get $word) (local.get $personShift)))
       (local.set $before (local.get $time))
       (local.set $at (i32.add (local.get $at) (i32.const 8)))

@@ -1,13 +1,14 @@
 /**
- * Visits and bounces of domains by bucket: facts dealt to their domains, then sorted by (person, bucket, millisecond), in words of 64
+ * Visits of domains by bucket, with their bounces, pageviews and durations: facts dealt to their domains, then sorted by (person, bucket, millisecond), in words of 64
  * bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one view is a
- * bounce; both count in the bucket the visit began.
+ * bounce; all of a visit counts in the bucket it began.
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
+import type { VisitCell } from '../../facts/views/cell.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
 import { factWords, factsIn } from './dealt.js';
-import { bitsOf, millisecondBits } from './kernel.js';
+import { bitsOf, millisecondBits, visitWords } from './kernel.js';
 import { ResultBuilder, type SortJob, type SortListener, type SortResult } from './sort-job.js';
 import type { SortTools } from './sort-tools.js';
 
@@ -42,18 +43,17 @@ export class VisitPass {
     return result.finish(encoded.view());
   }
 
-  *#taken(
-    ranks: Uint32Array,
-    counts: Uint32Array,
-  ): Generator<{ bucket: number; visits: number; bounces: number }> {
+  *#taken(ranks: Uint32Array, counts: Uint32Array): Generator<VisitCell> {
     for (const rank of ranks) {
+      const at = visitWords.count * rank;
       yield {
         bucket: this.#tools.tables.buckets[rank],
-        visits: counts[2 * rank],
-        bounces: counts[2 * rank + 1],
+        visits: counts[at + visitWords.visits],
+        bounces: counts[at + visitWords.bounces],
+        pageviews: counts[at + visitWords.pageviews],
+        durationMs: counts[at + visitWords.lowMs] + 2 ** 32 * counts[at + visitWords.highMs],
       };
-      counts[2 * rank] = 0;
-      counts[2 * rank + 1] = 0;
+      counts.fill(0, at, at + visitWords.count);
     }
   }
 

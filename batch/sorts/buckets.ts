@@ -93,19 +93,10 @@ export class Buckets {
     }
     const buckets = new Map<number, VisitCell>();
     for (const each of [known, encoded]) {
-      forEachVisitBucket(
-        each,
-        Number.NEGATIVE_INFINITY,
-        Number.POSITIVE_INFINITY,
-        ({ bucket, visits, bounces }) => {
-          const before = buckets.get(bucket);
-          buckets.set(bucket, {
-            bucket,
-            visits: visits + (before?.visits ?? 0),
-            bounces: bounces + (before?.bounces ?? 0),
-          });
-        },
-      );
+      forEachVisitBucket(each, allTime, (cell) => {
+        const before = buckets.get(cell.bucket);
+        buckets.set(cell.bucket, before === undefined ? cell : sumOf(before, cell));
+      });
     }
     const out = new ByteWriter();
     encodeVisits(
@@ -128,6 +119,19 @@ export class Buckets {
   abandon(): void {
     for (const file of this.#files.values()) file.abandon();
   }
+}
+
+const allTime = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+
+/** Adds the visits of one bucket. */
+function sumOf(a: VisitCell, b: VisitCell): VisitCell {
+  return {
+    bucket: a.bucket,
+    visits: a.visits + b.visits,
+    bounces: a.bounces + b.bounces,
+    pageviews: a.pageviews + b.pageviews,
+    durationMs: a.durationMs + b.durationMs,
+  };
 }
 
 /** A cell file, with the positions of its subjects' blocks. */

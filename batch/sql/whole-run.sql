@@ -68,9 +68,9 @@ group by kind, subject, span, bucket;
 
 -- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the base bucket it began.
 create temp table visit as
-select domain, began // {bucketMs} as bucket, count(*) as visits, count(*) filter (views = 1) as bounces
+select domain, began // {bucketMs} as bucket, count(*) as visits, count(*) filter (views = 1) as bounces, sum(views) as pageviews, sum(ended - began) as duration
 from (
-  select domain, person, min(timestamp) as began, count(*) as views
+  select domain, person, min(timestamp) as began, max(timestamp) as ended, count(*) as views
   from (
     select *, sum(if(timestamp - before < 1800000, 0, 1)) over (partition by domain, person order by timestamp) as number
     from (select *, lag(timestamp, 1, -1800000) over (partition by domain, person order by timestamp) as before from counted)

@@ -6,7 +6,7 @@
  *            rules tables (rules-tables.ts): a row for each distinct text with what the rules make of it, so that an engine needs no rules
  *   back     cells        kind, domain, subject, bucket, pageviews, sketch     one for each bucket in which a subject has pageviews; `kind` is
  *                         `page`, `domain` or the name of a dimension, `bucket` counts `bucketMinutes`, `sketch` is a DataSketches HLL of PersonIDs
- *            visits       domain, bucket, visits, bounces                      by the bucket a visit began in
+ *            visits       domain, bucket, visits, bounces, pageviews, duration_ms    by the bucket a visit began in
  *            persons      person, visitor                                      every id of each person of two or more, the PersonID too
  *            statistics   name, value, id                                      `statisticNames`; `capped` with the least id of a component
  *
@@ -19,7 +19,7 @@ import type { Column } from '../../master-data/schema.js';
 import type { SnapshotFile } from '../../master-data/snapshot.js';
 
 /** Changes when engines must be changed with it. */
-export const contractVersion = 1;
+export const contractVersion = 2;
 
 export interface JobFile extends Pick<SnapshotFile, 'topic' | 'partition' | 'path' | 'sizeBytes' | 'sha256'> {
   /** Rows at or above it do not belong to the snapshot. */

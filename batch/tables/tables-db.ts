@@ -20,7 +20,8 @@ export interface TablesDbOptions {
 /** By name of a column of `cells` and so on: as they are read here, whatever integers the engine wrote. */
 const columnsOf: Readonly<Record<OutTable, string>> = {
   cells: 'kind, domain, subject, bucket::bigint as bucket, pageviews::bigint as pageviews, sketch',
-  visits: 'domain, bucket::bigint as bucket, visits::bigint as visits, bounces::bigint as bounces',
+  visits:
+    'domain, bucket::bigint as bucket, visits::bigint as visits, bounces::bigint as bounces, pageviews::bigint as pageviews, duration_ms::bigint as duration_ms',
   persons: 'person, visitor',
   statistics: 'name, value::bigint as value, id',
 };

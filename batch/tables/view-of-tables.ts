@@ -162,10 +162,10 @@ async function writeVisits(db: TablesDb, writer: ViewWriter): Promise<void> {
     writer.visits(textOf(domain), out.view());
   };
   const rows = db.stream(
-    'select encode(domain), bucket, visits, bounces from visits order by domain, bucket',
+    'select encode(domain), bucket, visits, bounces, pageviews, duration_ms from visits order by domain, bucket',
   );
   for await (const chunk of rows) {
-    const [buckets, visits, bounces] = [1, 2, 3].map((index) => wholeNumbers(chunk, index));
+    const columns = [1, 2, 3, 4, 5].map((index) => wholeNumbers(chunk, index));
     for (let row = 0; row < chunk.rowCount; row++) {
       const own = bytesIn(chunk, 0, row);
       if (domain === undefined || !isEqual(own, domain)) {
@@ -173,7 +173,10 @@ async function writeVisits(db: TablesDb, writer: ViewWriter): Promise<void> {
         domain = own.slice();
         cells = [];
       }
-      cells.push({ bucket: buckets?.[row] ?? 0, visits: visits?.[row] ?? 0, bounces: bounces?.[row] ?? 0 });
+      const [bucket = 0, visits = 0, bounces = 0, pageviews = 0, durationMs = 0] = columns.map(
+        (column) => column[row],
+      );
+      cells.push({ bucket, visits, bounces, pageviews, durationMs });
     }
   }
   end();

@@ -41,7 +41,10 @@ const fact = fc.oneof(
         url: fc
           .tuple(fc.nat(3), fc.nat(4))
           .map(([site, page]) => (page === 4 ? 'mailto:x' : `https://site${site}.example/${page}`)),
-        timestamp: fc.nat(4_000).map((i) => Date.UTC(2024, 0, 30) + i * 20 * 60_000),
+        // Often close together, and at the same millisecond: visits of several views.
+        timestamp: fc
+          .tuple(fc.oneof(fc.nat(4_000), fc.nat(60)), fc.constantFrom(0, 0, 1, 999, 599_999, 600_000))
+          .map(([i, ms]) => Date.UTC(2024, 0, 30) + i * 20 * 60_000 + ms),
         eventId: fc.nat(60).map((i) => `e${i}`),
         receivedAt: fc.constant(testClock()),
         importId: fc.constantFrom('', 'one', 'two'),

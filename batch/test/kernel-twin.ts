@@ -52,6 +52,8 @@ export function visitsByDomain(
       bucket,
       visits: begun.length,
       bounces: begun.filter((visit) => visit.length === 1).length,
+      pageviews: begun.reduce((sum, visit) => sum + visit.length, 0),
+      durationMs: begun.reduce((sum, visit) => sum + (visit.at(-1) ?? 0) - (visit[0] ?? 0), 0),
     }));
     const out = new ByteWriter();
     encodeVisits(out, cells);

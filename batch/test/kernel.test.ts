@@ -158,6 +158,21 @@ test('joining the monthly parts of a subject gives the same block', () => {
   );
 });
 
+test('a visit may last for 60 days', () => {
+  const width = widthOf(60);
+  const facts = Array.from({ length: 60 * 48 + 1 }, (_, i): TwinFact => {
+    const time = firstTime + i * 1_799_999;
+    const bucket = width.at(time);
+    return { page: 0, person: 3, bucket, millisecond: time - bucket * width.ms, coupon: 1 << 26 };
+  });
+  const pass = new VisitPass(sortTools(tablesOf(facts, 8, 1, width), noFiles));
+  const built = bucketsAnywhere(8, width);
+  const job: SortJob = { ...span, kind: 'visits', to: 1 };
+  built.addResult(job, pass.run(job, silent));
+  assert.deepEqual(built.visits, visitsByDomain(facts, domainOf, width));
+  built.abandon();
+});
+
 /** Start of the month of a time. */
 function monthStart(time: number): number {
   const date = new Date(time);

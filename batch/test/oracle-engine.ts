@@ -16,7 +16,8 @@ export type Tables = Record<OutTable, Cell[][]>;
 
 const columns: Readonly<Record<OutTable, string>> = {
   cells: 'kind varchar, domain varchar, subject varchar, bucket bigint, pageviews bigint, sketch blob',
-  visits: 'domain varchar, bucket bigint, visits bigint, bounces bigint',
+  visits:
+    'domain varchar, bucket bigint, visits bigint, bounces bigint, pageviews bigint, duration_ms bigint',
   persons: 'person varchar, visitor varchar',
   statistics: 'name varchar, value bigint, id varchar',
 };
@@ -63,7 +64,14 @@ function tablesOf(ledger: readonly Placed[], rules: Rules, lgK: number): Tables 
     });
   });
   const visits = [...tally.visits].flatMap(([domain, hours]) =>
-    Array.from(hours, ([bucket, each]): Cell[] => [domain, bucket, each.visits, each.bounces]),
+    Array.from(hours, ([bucket, { visits: count, bounces, pageviews, durationMs }]): Cell[] => [
+      domain,
+      bucket,
+      count,
+      bounces,
+      pageviews,
+      durationMs,
+    ]),
   );
   const persons = Array.from(joined(livePairs(ledger, rules)), ([visitor, person]): Cell[] => [
     person,

@@ -182,6 +182,13 @@ test('tables that are not what the contract says, or not what the facts say, are
     [/check of totals/, 'view.refused', ({ cells }) => void cells.splice(0, 1)],
     [/check of persons/, 'view.refused', ({ persons }) => void persons.splice(0, persons.length)],
     [/check of recount/, 'view.refused', recounted],
+    [
+      /visits of .* have \d+ pageviews, the domain/,
+      'view.refused',
+      visitsWith(4, (pageviews) => pageviews + 1),
+    ],
+    [/in \d+ visits, \d+ of them bounces/, 'view.refused', visitsWith(4, (_pageviews, visits) => visits)],
+    [/ ms in \d+ pageviews of visits/, 'view.refused', visitsWith(5, (ms) => ms + 1_800_000 * 900)],
   ];
   for (const [message, code, change] of wrong) {
     const engine = oracleEngine(placed([...facts, ...exclusions]), rules, change);
@@ -201,6 +208,17 @@ test('tables that are not what the contract says, or not what the facts say, are
 function recounted({ cells }: Tables): void {
   const one = HllSketch.fromCoupons(Uint32Array.of((1 << 26) + 5), 8).toBytes();
   for (const row of cells) if (row[0] === 'page') row.splice(5, 1, one);
+}
+
+/** Changes a column of buckets where someone viewed two pages. */
+function visitsWith(
+  column: number,
+  change: (value: number, visits: number) => number,
+): (tables: Tables) => void {
+  return ({ visits }) => {
+    const row = visits.find(([, , begun, bounces]) => Number(bounces) > 0 && Number(bounces) < Number(begun));
+    row?.splice(column, 1, change(Number(row[column]), Number(row[2])));
+  };
 }
 
 test('an engine that fails leaves no view, and its error is that of the run', async () => {

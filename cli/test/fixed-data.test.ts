@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { hourMs } from '../../lib/time/buckets.js';
 import { setUp } from './swa-command.js';
 
-const expectedHash = '3c96945d2194ed56fe22e03efb26f8154a099bee86391d68f75562904aa3d584';
+const expectedHash = 'a8f23851ef509891f2f62bc7adca439b17a3d107b963342d544d69eacb1522c1';
 
 const hosts = [
   'ẞ.example',

@@ -20,7 +20,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
 
-CONTRACT = 1
+CONTRACT = 2
 TYPES = {"BIGINT": "bigint", "VARCHAR": "string", "BLOB": "binary"}
 ROUND_LIMIT = 100
 CAPPED_LISTED = 100
@@ -298,11 +298,16 @@ def visits(job, views) -> DataFrame:
     gap = F.col("timestamp") - F.lag("timestamp").over(in_order)
     begins = F.when(gap < job["visitGapMs"], 0).otherwise(1)
     numbered = views.select("domain", "person", "timestamp", begins.alias("begins")).withColumn("number", F.sum("begins").over(in_order))
-    each = numbered.groupBy("domain", "person", "number").agg(F.min("timestamp").alias("began"), F.count("*").alias("views"))
+    each = numbered.groupBy("domain", "person", "number").agg(F.min("timestamp").alias("began"), F.max("timestamp").alias("ended"), F.count("*").alias("views"))
     return (
         each.groupBy("domain", bucket(job, "began"))
-        .agg(F.count("*").alias("visits"), F.count_if(F.col("views") == 1).alias("bounces"))
-        .select("domain", "bucket", "visits", "bounces")
+        .agg(
+            F.count("*").alias("visits"),
+            F.count_if(F.col("views") == 1).alias("bounces"),
+            F.sum("views").alias("pageviews"),
+            F.sum(F.col("ended") - F.col("began")).alias("duration_ms"),
+        )
+        .select("domain", "bucket", "visits", "bounces", "pageviews", "duration_ms")
     )
 
 

@@ -29,5 +29,10 @@ export interface BucketCell {
 export interface VisitCell {
   readonly bucket: number;
   readonly visits: number;
+  /** Visits of one view. */
   readonly bounces: number;
+  /** Of these visits, in whichever bucket each view lies. NaN in views of formats before 9, which do not know. */
+  readonly pageviews: number;
+  /** From the first to the last view of each, added: nothing for a bounce. NaN as above. */
+  readonly durationMs: number;
 }

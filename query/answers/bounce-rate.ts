@@ -4,7 +4,8 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { frameOf, round, waitingIn, type Answer } from './answer.js';
+import { frameOf, waitingIn, type Answer } from './answer.js';
+import { rateOf, throughOf, visitsIn } from './visits.js';
 
 export interface BounceQuestion extends TimeRange {
   readonly domain: string;
@@ -16,23 +17,12 @@ export function bounceRate(
   question: BounceQuestion,
 ): Answer<Bodies['bounceRate']> {
   const { domain, range } = question;
-  let visits = 0;
-  let bounces = 0;
-  batch.forEachVisitBucket(domain, range.from, range.to, (cell) => {
-    visits += cell.visits;
-    bounces += cell.bounces;
-  });
-  const rate = visits === 0 ? null : round(bounces / visits, 6);
+  const sums = visitsIn(batch, domain, range);
+  const { visits, bounces } = sums;
+  const rate = rateOf(bounces, sums);
   return {
     body: {
-      data: {
-        domain,
-        visits,
-        bounces,
-        rate,
-        through: new Date(batch.meta.createdAt).toISOString(),
-        ...(visits === 0 ? { emptyReason: 'no-visits-in-range' } : {}),
-      },
+      data: { domain, visits, bounces, rate, ...throughOf(batch, sums) },
       accuracy: { method: 'count', exact: true, ...waitingIn({ realtime }) },
       ...frameOf(engine, { batch, realtime: undefined }, question),
     },

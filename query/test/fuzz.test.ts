@@ -12,6 +12,7 @@ const paths = [
   '/v1/uniques',
   '/v1/pageviews',
   '/v1/bounce-rate',
+  '/v1/visits',
   '/v1/pages',
   '/v1/breakdown',
   '/v1/domains',

@@ -28,7 +28,9 @@ const liveViews = views(['u9', page, 31], ['u1', other, 31]);
 function layersOf(edges: FakeRealtimeOptions = {}) {
   const batch = new FakeBatchView(batchViews, {
     mapping: new Map([['u2', 'u1']]),
-    visits: new Map([['example.org', [{ bucket: hour0, visits: 3, bounces: 1 }]]]),
+    visits: new Map([
+      ['example.org', [{ bucket: hour0, visits: 3, bounces: 1, pageviews: 7, durationMs: 90_500 }]],
+    ]),
   });
   return { batch, realtime: new FakeRealtimeView(batch, liveViews, edges) };
 }

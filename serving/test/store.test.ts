@@ -31,7 +31,14 @@ import { codeVersion } from '../code-version.js';
 import { heldViews, holdViews } from '../held.js';
 import { writeIdentity } from '../identity.js';
 import { readMeta } from '../meta.js';
-import { currentPath, fileNames, heldDir, oldestReadable, viewPath } from '../layout.js';
+import {
+  currentPath,
+  fileNames,
+  heldDir,
+  firstWithVisitLengths,
+  oldestReadable,
+  viewPath,
+} from '../layout.js';
 import { forgeMeta } from './forge.js';
 import { tempDir } from '../../test/temp-dir.js';
 
@@ -45,9 +52,19 @@ const base = {
   createdAt: 1000,
 };
 
+const visitCells = [
+  { bucket: 480_000, visits: 2, bounces: 1, pageviews: 4, durationMs: 2 ** 33 + 5 },
+  { bucket: 480_007, visits: 3, bounces: 3, pageviews: 3, durationMs: 0 },
+];
+
 const empty = { ...base, rules: { versions: base.rules, dimensions: { names: [] } } };
 
-async function publishView(dir: string, number: number, url: string): Promise<ViewMeta> {
+async function publishView(
+  dir: string,
+  number: number,
+  url: string,
+  writeVisits = (out: ByteWriter): void => encodeVisits(out, visitCells),
+): Promise<ViewMeta> {
   const building = newBuildingDir(dir, 'test');
   const writer = new ViewWriter(building, []);
   const builder = new BlockBuilder(14, widthOf(60));
@@ -58,7 +75,7 @@ async function publishView(dir: string, number: number, url: string): Promise<Vi
   builder.bucket(480_000, 3, Uint32Array.of(5, 70, 4_000_000_000), 0, 3);
   writer.domain('example.com', domains.append(builder.finish()));
   const visits = new ByteWriter();
-  encodeVisits(visits, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
+  writeVisits(visits);
   writer.visits('example.com', visits.view());
   writer.listPage('example.com', Buffer.from(url), 3);
   const counts = { pageviews: 3, pages: 1, domains: 1, values: {}, persons: 2, mappedIds: 1 };
@@ -107,7 +124,7 @@ test('a published view answers from each of its tables', async (t) => {
   assert.deepEqual([...view.pages('example.com')], [{ url: long, pageviews: 3 }]);
   const hours: unknown[] = [];
   view.forEachVisitBucket('example.com', 0, 1e6, (cell) => hours.push(cell));
-  assert.deepEqual(hours, [{ bucket: 480_000, visits: 2, bounces: 1 }]);
+  assert.deepEqual(hours, visitCells);
   for (const span of spans) {
     const seen: unknown[] = [];
     view.forEachBucket({ kind: 'page', url: long }, span, 0, 1e6, ({ pageviews, sketch }) => {
@@ -235,6 +252,23 @@ test('roll back skips views that cannot serve, and refuses one that is requested
     message: new RegExp(`to roll back to that is intact .*${first.id}`),
   });
   assert.equal(readCurrent(dir), fourth.id);
+});
+
+test('a view of a format that did not know the lengths of visits says so', async (t) => {
+  const dir = tempDir('serving');
+  const meta = await publishView(dir, 1, 'https://example.com/', (out) =>
+    [1, 2, 1, 4, 3, 3].forEach((n) => out.varint(n)),
+  );
+  setFormat(dir, meta, firstWithVisitLengths - 1);
+  const view = openView(dir, meta.id);
+  t.after(() => view.close());
+  const cells: unknown[] = [];
+  view.forEachVisitBucket('example.com', 0, 1e6, (cell) => cells.push(cell));
+  const lengths = { pageviews: Number.NaN, durationMs: Number.NaN };
+  assert.deepEqual(cells, [
+    { bucket: 1, visits: 2, bounces: 1, ...lengths },
+    { bucket: 5, visits: 3, bounces: 3, ...lengths },
+  ]);
 });
 
 test('roll back reads all of a view before it serves, and needs no intact CURRENT', async () => {

@@ -66,7 +66,7 @@ export function assertViewEquals(
   for (const domain of domains) {
     const visits = new Map<number, unknown>();
     view.forEachVisitBucket(domain, from, to, ({ bucket, ...counts }) => {
-      visits.set(bucket, { visits: counts.visits, bounces: counts.bounces });
+      visits.set(bucket, counts);
     });
     assert.deepEqual(
       ascending(visits),

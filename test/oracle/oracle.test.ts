@@ -233,9 +233,9 @@ test('a visit ends after 30 minutes without a view, counts in the hour it began,
       [
         'example.com',
         new Map([
-          [hour0, { visits: 1, bounces: 0 }],
-          [hour0 + 1, { visits: 1, bounces: 0 }],
-          [hour0 + 2, { visits: 1, bounces: 1 }],
+          [hour0, { visits: 1, bounces: 0, pageviews: 2, durationMs: 20 * minute }],
+          [hour0 + 1, { visits: 1, bounces: 0, pageviews: 2, durationMs: 0 }],
+          [hour0 + 2, { visits: 1, bounces: 1, pageviews: 1, durationMs: 0 }],
         ]),
       ],
     ]),

@@ -57,6 +57,8 @@ export interface Tally {
 export interface Visits {
   readonly visits: number;
   readonly bounces: number;
+  readonly pageviews: number;
+  readonly durationMs: number;
 }
 
 // ---- Which facts count
@@ -300,16 +302,23 @@ export function tallyOf(views: readonly CountedView[], personOf: PersonOf, bucke
     const bases = getOrAdd(visits, domain, () => new Map<number, Visits>());
     for (const visit of visitsOf(times)) {
       const base = Math.floor((visit[0] ?? 0) / baseMs);
-      const known = bases.get(base) ?? { visits: 0, bounces: 0 };
-      const bounces = known.bounces + (visit.length === 1 ? 1 : 0);
-      bases.set(base, { visits: known.visits + 1, bounces });
+      const known = bases.get(base) ?? { visits: 0, bounces: 0, pageviews: 0, durationMs: 0 };
+      bases.set(base, {
+        visits: known.visits + 1,
+        bounces: known.bounces + (visit.length === 1 ? 1 : 0),
+        pageviews: known.pageviews + visit.length,
+        durationMs: known.durationMs + (visit.at(-1) ?? 0) - (visit[0] ?? 0),
+      });
     }
   }
   const people = new Set(views.map(({ visitor }) => personOf(visitor)));
   return { subjects, visits, people, pageviews: views.length };
 }
 
-/** The times of one person's views, visit by visit. A visit counts in the base bucket it began in; a bounce has one view. */
+/**
+ * The times of one person's views, visit by visit. A visit counts in the base bucket it began in, with all of its views and the time
+ * between the first and the last of them; a bounce has one view.
+ */
 export function visitsOf(times: readonly number[]): number[][] {
   const visits: number[][] = [];
   for (const time of times.toSorted((a, b) => a - b)) {

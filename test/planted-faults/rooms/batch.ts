@@ -80,6 +80,21 @@ export const batchFaults: readonly PlantedFault[] = [
     edit('batch/tables/sample.ts', 'where ${maxPersonIds === 0}', 'where false'),
   ),
   fault(
+    'kernel',
+    'the visits of another share of the persons take no time',
+    edit('batch/sorts/buckets.ts', 'a.durationMs + b.durationMs', 'a.durationMs'),
+  ),
+  fault(
+    'kernel',
+    'visits of a bucket that last 50 days together begin again from 0',
+    edit('batch/arrays/visit-pass.ts', ' + 2 ** 32 * counts[at + visitWords.highMs]', ''),
+  ),
+  fault(
+    'exact',
+    'the whole run takes a visit to last a millisecond longer',
+    edit('batch/sql/whole-run.sql', 'sum(ended - began) as duration', 'sum(ended - began + 1) as duration'),
+  ),
+  fault(
     'runs',
     'a run takes the processors from facts and questions',
     edit('batch/run-main.ts', 'PRIORITY_BELOW_NORMAL', 'PRIORITY_NORMAL'),

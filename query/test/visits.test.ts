@@ -1,0 +1,111 @@
+/** What is said of visits: sums that add up, quotients of them, and null for what is not known. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { z } from 'zod';
+import type { VisitCell } from '../../facts/views/view.js';
+import { hourMs } from '../../lib/time/buckets.js';
+import { bodies } from '../bodies.js';
+import { FakeBatchView, show } from './fakes.js';
+import { serve } from './server.js';
+
+const hour0 = Date.UTC(2025, 5, 1) / hourMs;
+const cells: readonly VisitCell[] = [
+  { bucket: hour0 - 1, visits: 9, bounces: 0, pageviews: 99, durationMs: 9_000 },
+  { bucket: hour0, visits: 3, bounces: 1, pageviews: 7, durationMs: 90_500 },
+  { bucket: hour0 + 23, visits: 1, bounces: 1, pageviews: 1, durationMs: 0 },
+  { bucket: hour0 + 47, visits: 2, bounces: 0, pageviews: 8, durationMs: 2 ** 33 },
+];
+const through = '2026-01-01T00:00:00.000Z';
+
+async function ask(
+  t: TestContext,
+  visits: readonly VisitCell[],
+  more = '',
+): Promise<z.output<typeof bodies.visits>> {
+  const server = await serve(t, {
+    batch: new FakeBatchView([], { visits: new Map([['example.org', visits]]) }),
+  });
+  const range = `from=${show(hour0)}&to=${show(hour0 + 72)}`;
+  const response = await server.get(`/v1/visits?domain=example.org&${range}${more}`);
+  return bodies.visits.parse(await response.json());
+}
+
+test('figures of visits are sums of the buckets in the range, and quotients of these', async (t) => {
+  const { data, accuracy, freshness } = await ask(t, cells);
+  assert.deepEqual(data, {
+    domain: 'example.org',
+    visits: 6,
+    bounces: 2,
+    pageviews: 16,
+    duration: 8_590_025.092,
+    bounceRate: 0.333333,
+    pageviewsPerVisit: 2.666667,
+    meanDuration: 1_431_670.849,
+    through,
+  });
+  assert.equal(accuracy.exact, true);
+  assert.equal(freshness.realtime, null);
+});
+
+test('a series has every interval, with null for quotients where there are no visits', async (t) => {
+  const { data, range } = await ask(t, cells, '&interval=day');
+  const day = (number: number, figures: object): object => ({
+    from: show(hour0 + 24 * number),
+    to: show(hour0 + 24 * number + 24),
+    label: `2025-06-0${number + 1}`,
+    ...figures,
+  });
+  assert.deepEqual(data.series, [
+    day(0, {
+      visits: 4,
+      bounces: 2,
+      pageviews: 8,
+      duration: 90.5,
+      bounceRate: 0.5,
+      pageviewsPerVisit: 2,
+      meanDuration: 22.625,
+    }),
+    day(1, {
+      visits: 2,
+      bounces: 0,
+      pageviews: 8,
+      duration: 8_589_934.592,
+      bounceRate: 0,
+      pageviewsPerVisit: 4,
+      meanDuration: 4_294_967.296,
+    }),
+    day(2, {
+      visits: 0,
+      bounces: 0,
+      pageviews: 0,
+      duration: 0,
+      bounceRate: null,
+      pageviewsPerVisit: null,
+      meanDuration: null,
+    }),
+  ]);
+  assert.equal(range.interval, 'day');
+});
+
+test('a view that does not know the lengths of visits says null, not 0', async (t) => {
+  const lengths = { pageviews: Number.NaN, durationMs: Number.NaN };
+  const { data } = await ask(
+    t,
+    cells.map((cell) => ({ ...cell, ...lengths })),
+  );
+  assert.deepEqual(data, {
+    domain: 'example.org',
+    visits: 6,
+    bounces: 2,
+    pageviews: null,
+    duration: null,
+    bounceRate: 0.333333,
+    pageviewsPerVisit: null,
+    meanDuration: null,
+    through,
+  });
+});
+
+test('no visits in the range are said to be none', async (t) => {
+  assert.equal((await ask(t, [])).data.emptyReason, 'no-visits-in-range');
+});
