@@ -1,7 +1,7 @@
 /**
- * Visits of domains by bucket, with their bounces, pageviews and durations: facts dealt to their domains, then sorted by (person, bucket, millisecond), in words of 64
- * bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one view is a
- * bounce; all of a visit counts in the bucket it began.
+ * Visits of domains by bucket, with their bounces, pageviews and durations: facts are dealt to their domains, then sorted by (person, bucket,
+ * millisecond), in words of 64 bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one
+ * view is a bounce; all of a visit counts in the bucket in which it began.
  */
 import { sumUp } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { VisitCell } from '../../facts/views/view.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { bodies } from '../bodies.js';
-import { FakeBatchView, show } from './fakes.js';
+import { FakeBatchView, FakeRealtimeView, show } from './fakes.js';
 import { serve } from './server.js';
 
 const hour0 = Date.UTC(2025, 5, 1) / hourMs;
@@ -22,9 +22,8 @@ async function ask(
   visits: readonly VisitCell[],
   more = '',
 ): Promise<z.output<typeof bodies.visits>> {
-  const server = await serve(t, {
-    batch: new FakeBatchView([], { visits: new Map([['example.org', visits]]) }),
-  });
+  const batch = new FakeBatchView([], { visits: new Map([['example.org', visits]]) });
+  const server = await serve(t, { batch, realtime: new FakeRealtimeView(batch, []) });
   const range = `from=${show(hour0)}&to=${show(hour0 + 72)}`;
   const response = await server.get(`/v1/visits?domain=example.org&${range}${more}`);
   return bodies.visits.parse(await response.json());
