@@ -1,7 +1,7 @@
 /** What is said of visits: sums that add up, quotients of them, and null for what is not known. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { VisitCell } from '../../facts/views/view.js';
 import { hourMs } from '../../lib/time/buckets.js';
 import { bodies } from '../bodies.js';
@@ -46,14 +46,18 @@ test('figures of visits are sums of the buckets in the range, and quotients of t
   assert.equal(freshness.realtime, null);
 });
 
-test('a series has every interval, with null for quotients where there are no visits', async (t) => {
-  const { data, range } = await ask(t, cells, '&interval=day');
-  const day = (number: number, figures: object): object => ({
+/** An entry of a series by days, counted from 0. */
+function day(number: number, figures: object): object {
+  return {
     from: show(hour0 + 24 * number),
     to: show(hour0 + 24 * number + 24),
     label: `2025-06-0${number + 1}`,
     ...figures,
-  });
+  };
+}
+
+test('a series has every interval, with null for quotients where there are no visits', async (t) => {
+  const { data, range } = await ask(t, cells, '&interval=day');
   assert.deepEqual(data.series, [
     day(0, {
       visits: 4,
