@@ -59,10 +59,9 @@ export interface NewRecord {
 /** A consumer's cursor over some or all partitions. Calls must not overlap. */
 export interface LogReader {
   /**
-   * Returns the next batches, with about `maxRecords` records in all, in order within each partition; batches of
-   * several partitions are interleaved. Waits until there is something to read, and returns an empty array when
-   * `timeoutMs` has passed or `signal` aborts. Throws `log.out-of-range` if the position has been trimmed away: no
-   * record is skipped silently.
+   * Returns the next batches, with about `maxRecords` records in all, in order within each partition; batches of several partitions
+   * are interleaved. Waits until there is something to read, and returns an empty array when `timeoutMs` has passed or `signal` aborts.
+   * Throws `log.out-of-range` if the position has been trimmed away: no record is skipped silently.
    */
   next(options: ReadOptions): Promise<readonly RecordBatch[]>;
   close(): Promise<void>;
@@ -131,10 +130,7 @@ export interface Log {
    * Records that an operator has accepted are not counted. Absent if there can be none.
    */
   unreadRecords?(): number;
-  /**
-   * Accepts the current unread records, durably and for all processes of the data directory. Resolves with their
-   * number.
-   */
+  /** Accepts the current unread records, durably and for all processes of the data directory. Resolves with their number. */
   acceptUnread?(): Promise<number>;
   /** Reports problems for the operator. Absent for a log that only swa writes. */
   health?(): Promise<LogHealth>;

@@ -120,17 +120,12 @@ export class SingleConsumerQueue {
     });
   }
 
-  /**
-   * A lease never ends later than `leaseMs` from now. A later time was written before the clock went back, so it is
-   * ignored.
-   */
+  /** A lease never ends later than `leaseMs` from now. A later time was written before the clock went back, so it is ignored. */
   #isHeld({ freeAt }: Stored, now: number): boolean {
     return freeAt > now && freeAt <= now + this.#options.leaseMs;
   }
 
-  /**
-   * Removes the item after its work is done. Throws `queue.unknown-item` if this instance no longer holds its lease.
-   */
+  /** Removes the item after its work is done. Throws `queue.unknown-item` if this instance no longer holds its lease. */
   ack(id: number): void {
     this.#release(id, () => {
       const { lastId, size } = this.#totals();
@@ -139,10 +134,7 @@ export class SingleConsumerQueue {
     });
   }
 
-  /**
-   * Returns the item to the queue after its work failed; `get` can lease it after `delayMs`, at most `leaseMs`. Throws
-   * like `ack`.
-   */
+  /** Returns the item to the queue after its work failed; `get` can lease it after `delayMs`, at most `leaseMs`. Throws like `ack`. */
   fail(id: number, delayMs = 0): void {
     this.#release(id, (stored) =>
       this.#db.putSync(id, { ...stored, freeAt: this.#clock() + Math.min(delayMs, this.#options.leaseMs) }),
