@@ -44,7 +44,7 @@ export async function startBatch(
   if (config.batchEngine !== 'duckdb' && engine === undefined)
     throw new SwaError(
       'config.invalid',
-      `SWA_BATCH_ENGINE=${config.batchEngine}: this program has no engine but its own`,
+      `SWA_BATCH_ENGINE=${config.batchEngine}: this program has only the built-in engine`,
       {
         hint: 'start the role with `swa batch`',
       },
@@ -139,7 +139,7 @@ class BatchRole {
     } catch (error) {
       if (signal.aborted) return;
       this.#eraseAt = performance.now() + retryDelayMs;
-      logger.error({ err: error }, 'erased ids still stand in files');
+      logger.error({ err: error }, 'cannot remove erased ids from all files yet, retrying');
       this.#status.report({ lastError: lastErrorOf(error, clock(), 'batch.failed') });
     }
   }
@@ -168,7 +168,7 @@ class BatchRole {
       try {
         change(job);
       } catch (err) {
-        this.#context.logger.warn({ err, job: job.id }, 'the job queue does not accept it');
+        this.#context.logger.warn({ err, job: job.id }, 'cannot update a job in the queue; it may run again');
       }
     }
   }

@@ -268,7 +268,7 @@ class SpeedStatus {
     if (serving === undefined) return;
     const exclusions = sumOf(serving.progress().values(), (progress) => progress.exclusions);
     this.#runs.tell(serving.id, exclusions).catch((err: unknown) => {
-      this.#context.logger.warn({ err }, 'exclusions wait, but no batch run can be asked for');
+      this.#context.logger.warn({ err }, 'exclusions are waiting, but requesting a batch run failed');
     });
   }
 

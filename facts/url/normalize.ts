@@ -66,7 +66,7 @@ export class UrlRules {
     this.version = `${urlRulesVersion};${packages};query=${this.#allowed.names.join(',')}`;
   }
 
-  /** What makes the same rules in another thread. */
+  /** Options for making the same rules in another thread. */
   get options(): UrlRulesOptions {
     return { queryAllow: this.#allowed.names };
   }

@@ -103,7 +103,7 @@ export class Engine {
     if (bucketMinutes === this.width.minutes) return;
     throw new HttpProblem(
       'not-ready',
-      `batch view ${id} has buckets of ${bucketMinutes} minutes, but SWA_BUCKET_MINUTES is ${this.width.minutes}; the next batch run makes them anew`,
+      `batch view ${id} has buckets of ${bucketMinutes} minutes, but SWA_BUCKET_MINUTES is ${this.width.minutes}; the next batch run rebuilds it`,
     );
   }
 
@@ -119,7 +119,7 @@ export class Engine {
         if (!isReached) this.generations.unpin(generation);
       }
       if (performance.now() > until)
-        throw new HttpProblem('not-ready', `facts that ${atLeastHeader} stands for are not here yet`, {
+        throw new HttpProblem('not-ready', `the cut in ${atLeastHeader} has not been reached yet`, {
           headers: { 'Retry-After': '1' },
         });
       await sleep(shareMs);

@@ -1,27 +1,27 @@
-/** The best so many of what is offered: a binary heap whose root is the worst of them. */
+/** Keeps the best `limit` items: a binary heap whose root is the worst of them. */
 export class BestHeap<T> {
   readonly #limit: number;
   readonly #compare: (a: T, b: T) => number;
   readonly #items: T[] = [];
 
-  /** @param compare negative where `a` is better; never 0 */
+  /** @param compare negative if `a` is better; never 0 */
   constructor(limit: number, compare: (a: T, b: T) => number) {
     this.#limit = limit;
     this.#compare = compare;
   }
 
-  /** In no order. */
+  /** The kept items, in no order. */
   get items(): readonly T[] {
     return this.#items;
   }
 
-  /** Whether an item would get in. */
+  /** Whether `add` may be called with this item. */
   takes(item: T): boolean {
     const [worst] = this.#items;
     return this.#items.length < this.#limit || (worst !== undefined && this.#compare(item, worst) < 0);
   }
 
-  /** Takes an item that gets in; true when another one had to go for it. */
+  /** Adds an item that `takes` accepts; true if it replaced the worst one. */
   add(item: T): boolean {
     const isFull = this.#items.length === this.#limit;
     if (isFull) this.#sink(item);
@@ -42,7 +42,7 @@ export class BestHeap<T> {
     items[place] = item;
   }
 
-  /** In the place of the root. */
+  /** Replaces the root. */
   #sink(item: T): void {
     const items = this.#items;
     let place = 0;

@@ -109,7 +109,7 @@ export class LagWatch implements LagSource {
     const log = await this.#options.open();
     if (!this.#closed) return log;
     await log.close();
-    throw new SwaError('log.closed', 'nobody asks for the lag any more');
+    throw new SwaError('log.closed', 'the lag watch is closed');
   }
 }
 
