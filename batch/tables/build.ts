@@ -7,7 +7,6 @@
  *   index                      its tables become the view
  *   verify                     the view is read back and checked; a sample is recounted from the master dataset
  */
-import { SwaError } from '../../lib/errors/errors.js';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { timeEnd, timeStart } from '../../facts/fact.js';
@@ -58,14 +57,6 @@ class EngineBuild {
   }
 
   async run(): Promise<Built> {
-    if (this.#options.keptFrom !== undefined)
-      throw new SwaError(
-        'config.invalid',
-        'SWA_RETENTION_DAYS is set, which SWA_BATCH_ENGINE=spark does not know',
-        {
-          hint: 'run with SWA_BATCH_ENGINE=duckdb',
-        },
-      );
     const { snapshot, rules, progress, signal, viewDir } = this.#options;
     const dir = join(this.#tempDir, 'rules');
     mkdirSync(dir, { recursive: true });
@@ -91,7 +82,7 @@ class EngineBuild {
   }
 
   #job({ rules, dimensions }: RulesTables): Job {
-    const { snapshot, lgK, bucketMinutes, maxPersonIds } = this.#options;
+    const { snapshot, lgK, bucketMinutes, maxPersonIds, keptFrom = null } = this.#options;
     return {
       contract: contractVersion,
       cut: snapshot.cut,
@@ -100,6 +91,7 @@ class EngineBuild {
       visitGapMs,
       maxPersonIds,
       times: { from: timeStart, to: timeEnd },
+      keptFrom,
       columns: columnsOf,
       files: snapshot.files.map(({ topic, partition, path, sizeBytes, sha256, toOffset }) => ({
         topic,
@@ -147,8 +139,9 @@ class EngineBuild {
   }
 
   async #verify(db: TablesDb, tables: RulesTables, job: Job, { pageviews }: EngineStatistics): Promise<void> {
-    const { snapshot, rules, previous, viewDir, signal, bucketMinutes, maxPersonIds } = this.#options;
-    const exclusions = new Exclusions(tables.live, rules);
+    const { snapshot, rules, previous, viewDir, signal, bucketMinutes, maxPersonIds, keptFrom } =
+      this.#options;
+    const exclusions = new Exclusions(tables.live, rules, keptFrom);
     const urls = job.rules.ofTexts.find(({ key }) => key === 'url')?.path ?? '';
     const batchDb = await BatchDb.open({ ...snapshot, facts: [], ...this.#limits });
     const view = openViewAt(viewDir);

@@ -56,6 +56,8 @@ export interface Job {
   readonly maxPersonIds: number;
   /** Times of facts lie in [from, to), UTC ms. */
   readonly times: { readonly from: number; readonly to: number };
+  /** Pageviews of an earlier time are excluded (SWA_RETENTION_DAYS), UTC ms; null: those of any time count. */
+  readonly keptFrom: number | null;
   /** A file lacks those that are newer than it: they are null. */
   readonly columns: Readonly<Record<Topic, readonly Pick<Column, 'name' | 'type'>[]>>;
   readonly files: readonly JobFile[];

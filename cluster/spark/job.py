@@ -216,7 +216,8 @@ def judged(spark, job) -> DataFrame:
     ids = F.broadcast(ids_of(spark, job).where("nobody or erased").withColumnRenamed("id", "visitor"))
     views = views.join(ids.drop("joins"), "visitor", "left")
     excluded = read(spark, "by string, text string, from bigint, to bigint", job["rules"]["excluded"]["path"])
-    views = views.withColumn("excluded", F.coalesce("erased", F.lit(False)))
+    is_old = F.lit(False) if job["keptFrom"] is None else F.coalesce(F.col("timestamp") < job["keptFrom"], F.lit(False))
+    views = views.withColumn("excluded", F.coalesce("erased", F.lit(False)) | is_old)
     for by in job["rules"]["excluded"]["columns"]:
         # Ranges of a text: few. One row for each, so that no pageview is doubled.
         ranges = excluded.where(F.col("by") == by).groupBy(F.col("text").alias(by)).agg(F.collect_list(F.struct("from", "to")).alias("ranges"))

@@ -20,6 +20,7 @@ import { snapshotAt, takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { MemoryLog } from '../../speed/test/memory-log.js';
 import { histories, pageviewPartitions, type History, type RecordSpec } from '../law/history.js';
+import { start } from '../law/records.js';
 import { Producers } from '../law/producers.js';
 import { tempDir } from '../temp-dir.js';
 import { sharedSpark, skipSpark } from './spark.js';
@@ -33,6 +34,8 @@ const cases = fc.record({
   history: histories,
   share: fc.constantFrom(1, 1, 0.5, 0.8),
   drains: fc.constantFrom(1, 3),
+  /** As with SWA_RETENTION_DAYS; most histories of pageviews lie around it. */
+  keptFrom: fc.constantFrom(undefined, start, start - 60_000),
 });
 
 test(
@@ -49,9 +52,10 @@ test(
       liveEdges: 0,
       invalidPageviews: 0,
       cappedComponents: 0,
+      withRetention: 0,
     };
     const built = await Promise.all(
-      fc.sample(cases, { seed, numRuns: runs }).map(async ({ history, share, drains }, number) => {
+      fc.sample(cases, { seed, numRuns: runs }).map(async ({ history, share, drains, keptFrom }, number) => {
         const maxPersonIds = number % 3 === 2 ? 3 : 0;
         const options = await optionsOf(
           join(base, String(number)),
@@ -60,6 +64,7 @@ test(
             share,
             maxPersonIds,
             drains,
+            keptFrom,
           },
         );
         const ours = await buildView(options('ours'));
@@ -80,6 +85,7 @@ test(
       seen.refusedUrls += rest.refusedUrls;
       seen.liveEdges += rest.liveEdges;
       seen.cappedComponents += rest.persons.cappedComponents;
+      seen.withRetention += ours.meta.view.keptFrom === undefined ? 0 : 1;
     }
     t.diagnostic(JSON.stringify(seen));
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `no ${what} in any history`);
@@ -93,7 +99,13 @@ async function optionsOf(
     share,
     maxPersonIds,
     drains,
-  }: { readonly share: number; readonly maxPersonIds: number; readonly drains: number },
+    keptFrom,
+  }: {
+    readonly share: number;
+    readonly maxPersonIds: number;
+    readonly drains: number;
+    readonly keptFrom: number | undefined;
+  },
 ): Promise<(name: string) => BuildOptions> {
   const config = configWith({ dataDir, lgK, bucketMinutes });
   openDataDir(config);
@@ -115,6 +127,7 @@ async function optionsOf(
     lgK,
     bucketMinutes,
     maxPersonIds,
+    keptFrom,
     number: 1,
     createdAt: 0,
     previous: undefined,
