@@ -1,8 +1,8 @@
-// What the property tests draw from: sets of values that are easy to unite, and sketches of them.
+// Arbitraries of the property tests: sets of values that are easy to unite, and sketches of them.
 import fc from 'fast-check';
 import { HllSketch, coupons } from '../src/index.js';
 
-/** How many cases a property is tried on: 100, or what the environment variable RUNS says. */
+/** Number of cases per property: 100, or the environment variable RUNS. */
 export const runs: { readonly numRuns: number } = { numRuns: Number(process.env.RUNS ?? 100) };
 
 /** The integers from..to - 1. */
@@ -37,19 +37,19 @@ export function sketchOf(lgK: number, ...ranges: readonly Range[]): HllSketch {
   return HllSketch.fromCoupons(couponsOf(...ranges), lgK);
 }
 
-/** The same set counted value by value: a sketch with a history, and with a HIP estimate. */
+/** The same set counted one value at a time: a sketch with a history and a HIP estimate. */
 export function streamOf(lgK: number, ...ranges: readonly Range[]): HllSketch {
   const sketch = new HllSketch({ lgK });
   sketch.updateCoupons(couponsOf(...ranges));
   return sketch;
 }
 
-/** All that a sketch knows, apart from the order in which it learned it. */
+/** The whole state of a sketch, except the order in which it was built. */
 export function stateOf(sketch: HllSketch) {
   return { lgK: sketch.lgK, coupons: sketch.coupons(), registers: sketch.registers() };
 }
 
-/** The items in another order, the same one for the same seed. */
+/** Shuffles the items; the same order for the same seed. */
 export function shuffled(items: Uint32Array, seed: number): Uint32Array {
   const result = items.slice();
   let state = seed >>> 0;

@@ -50,7 +50,7 @@ test('a bigint of 64 bits counts by its bits, signed or not', () => {
   );
 });
 
-test('what is no 64-bit integer is refused', () => {
+test('a number that is not a 64-bit integer is refused', () => {
   for (const value of [0.5, NaN, Infinity, 2 ** 53, 2n ** 64n, -(2n ** 63n) - 1n]) {
     assert.throws(
       () => coupon(value),
@@ -59,7 +59,7 @@ test('what is no 64-bit integer is refused', () => {
   }
 });
 
-test('a value of another type is refused by its name, wherever it stands', () => {
+test('a value of another type is refused by its name, at any position', () => {
   const wrong: readonly (readonly [unknown, string])[] = [
     [true, 'the boolean true'],
     [undefined, '[object Undefined]'],
@@ -144,7 +144,7 @@ test('strings and bytes of any length hash as MurmurHash3 of their UTF-8', () =>
   assert.equal(coupon('\ud800'), coupon('\ufffd'));
 });
 
-test('nothing at all has no coupon', () => {
+test('empty values have no coupon', () => {
   assert.equal(coupon(''), 0);
   assert.equal(coupon(new Uint8Array(0)), 0);
 });
@@ -199,7 +199,7 @@ for (const backend of backends) {
   });
 }
 
-test('offsets that fall or leave the bytes are refused, and an array that is too short', () => {
+test('offsets that decrease or leave the bytes are refused, as is an output array that is too short', () => {
   refused(() => couponsOfUtf8(new Uint8Array(4), Uint32Array.of(0, 3, 2)));
   refused(() => couponsOfUtf8(new Uint8Array(4), Uint32Array.of(0, 5)));
   refused(() => couponsOfUtf8(new Uint8Array(4), Int32Array.of(-1, 2)));

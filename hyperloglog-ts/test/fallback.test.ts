@@ -1,4 +1,4 @@
-// The package where there is less than Node: an engine without WebAssembly, and one without any of Node's own modules.
+// The package with less than Node offers: in an engine without WebAssembly, and in one without Node's own modules.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';

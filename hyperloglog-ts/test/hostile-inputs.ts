@@ -1,11 +1,11 @@
-// Bytes that pretend to be sketches, and the verdict on what the parser makes of them. The tests try some thousands of
-// them, `npm run fuzz` as many as it is asked for; a failure names the seed and the number of the input.
+// Bytes that imitate sketches, and a check of what the parser makes of them. The tests try several thousand, `npm run
+// fuzz` any number; a failure names the seed and the number of the input.
 import assert from 'node:assert/strict';
 import { HllFormatError, HllSketch } from '../src/index.js';
 import { stateOf } from './arbitraries.js';
 import { readNaively } from './naive-reader.js';
 
-/** A source of random numbers that anybody can repeat: mulberry32. */
+/** A repeatable source of random numbers: mulberry32. */
 export class Random {
   #state: number;
 
@@ -42,14 +42,14 @@ export function validInputs(): readonly Uint8Array[] {
   return inputs;
 }
 
-// Registers as after some 200,000 values each, with exceptions.
+// Registers as after about 200,000 values each, with exceptions.
 function withHighRegisters(lgK: number): HllSketch {
   const random = new Random(lgK);
   const register = () => 17 - Math.floor(Math.log2((random.below(2 ** 30) + 1) / 2 ** 30));
   return HllSketch.fromRegisters(Uint8Array.from({ length: 2 ** lgK }, register));
 }
 
-/** The next hostile input: a valid one cut, lengthened, overwritten or flipped, or bytes without any origin. */
+/** The next hostile input: a valid one truncated, extended, overwritten or with flipped bits, or random bytes. */
 export function hostileInput(random: Random, valid: readonly Uint8Array[]): Uint8Array {
   const origin = random.pick(valid, new Uint8Array(0));
   const kind = random.below(8);
@@ -73,8 +73,8 @@ export function hostileInput(random: Random, valid: readonly Uint8Array[]): Uint
 const boundaryBytes = [0, 1, 2, 3, 4, 7, 8, 10, 12, 15, 21, 22, 31, 32, 63, 64, 127, 128, 255];
 
 /**
- * Fails unless the bytes are refused with an HllFormatError that points into them, or are read as exactly what they say:
- * the coupons or registers that a reader without checks finds there, in a state that a sketch can have.
+ * Fails unless the bytes are rejected with an HllFormatError that points into them, or are read as exactly what they
+ * contain: the coupons or registers that a reader without checks finds there, in a state that a sketch can have.
  */
 export function assertRefusedOrRight(bytes: Uint8Array): 'refused' | 'read' {
   let sketch: HllSketch;

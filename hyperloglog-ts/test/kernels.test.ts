@@ -1,4 +1,4 @@
-// Both forms of the kernels against each other, on random memory: equal results, and not a byte changed elsewhere.
+// Compares both implementations of the kernels on random memory: equal results, and no byte changed elsewhere.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -16,7 +16,7 @@ const sizeBytes = fromAt + half + slackBytes;
 const random = fc.uint8Array({ minLength: half, maxLength: half });
 const registers = random.map((bytes) => bytes.map((byte) => byte & 63));
 
-// Runs the same on both, from the same memory; memory behind `into` up to the slack is not compared.
+// Runs the same call on both, from the same memory; memory after `into` up to the slack is not compared.
 function compare(
   into: Uint8Array,
   from: Uint8Array,

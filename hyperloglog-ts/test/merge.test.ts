@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { HllError, HllSketch, HllUnion, coupons, estimateFromHistogram } from '../src/index.js';
 import { couponsOf, range, runs, sketchOf, smallLgK, stateOf, streamOf } from './arbitraries.js';
 
-/** The largest lgK there is in these tests. */
+/** The largest lgK in these tests. */
 const largestLgK = 14;
 
 function merged(...sketches: readonly HllSketch[]): HllSketch {
@@ -186,7 +186,7 @@ test('the merge of 1,000 sketches is the sketch of it all', () => {
   assertSame(union.toSketch(), sketchOf(14, ...ranges));
 });
 
-test('estimates asked for between additions are never those of before', () => {
+test('an estimate between additions is never outdated', () => {
   const union = new HllUnion({ lgK: 10 });
   const all = coupons(BigInt64Array.from({ length: 3000 }, (_, i) => BigInt(i)));
   for (let from = 0; from < all.length; from += 100) {
@@ -327,7 +327,7 @@ function isBadRegisters(error: unknown): boolean {
   return error instanceof HllError && error.code === 'HLL_BAD_REGISTERS';
 }
 
-// Registers also go in as a view at an odd place of a larger buffer, as a mapped file gives them.
+// Registers are also passed as a view at an unaligned position of a larger buffer, as from a mapped file.
 function addTo(union: HllUnion, sketch: HllSketch, way: number): void {
   const registers = sketch.registers();
   if (way === 0) union.addSketch(sketch);

@@ -1,9 +1,9 @@
-// The slow, obvious oracle for the byte format: takes every coupon or register out of valid bytes one by one, bit by bit
-// where it must, and checks nothing.
+// The slow, obvious oracle for the byte format: reads every coupon or register from valid bytes one by one, bit by bit
+// where needed, and checks nothing.
 
 export interface NaiveParts {
   readonly lgK: number;
-  /** Sorted. Undefined for a sketch of registers. */
+  /** Sorted; undefined for a sketch in registers mode. */
   readonly coupons?: Uint32Array;
   readonly registers?: Uint8Array;
 }

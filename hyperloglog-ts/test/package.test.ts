@@ -1,4 +1,4 @@
-// What `npm pack` puts into the package: all that the package's own files refer to, and nothing else.
+// The content of the package made by `npm pack`: everything its own files refer to, and nothing else.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ const manifest: { scripts: Record<string, string>; exports: { '.': Record<string
 );
 
 function packed(): string[] {
-  // The compiled files are there, or this one would not run.
+  // The compiled files exist, or this test would not run.
   const command = ['pack', '--dry-run', '--json', '--offline', '--ignore-scripts'];
   const output = execFileSync('npm', command, {
     cwd: root,

@@ -1,4 +1,4 @@
-// Packed registers are the registers: however they are looked at, and nothing else is taken for them.
+// Packed registers equal the registers for every reader, and other bytes are rejected.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -76,7 +76,7 @@ for (const backend of backends) {
   });
 }
 
-// Three registers of which two are over 16, and what packRegisters never writes of them.
+// Three registers, two of them over 16, and bytes that packRegisters never writes for them.
 function withBadCoupons(): Uint8Array[] {
   const three = new Uint8Array(1024);
   three.set([30, 5, 20]);
@@ -97,7 +97,7 @@ function withBadCoupons(): Uint8Array[] {
   ];
 }
 
-test('what are no registers is not packed', () => {
+test('arrays that are not registers are not packed', () => {
   for (const length of [0, 8, 10, 17, 2 ** 22]) {
     assert.throws(() => packRegisters(new Uint8Array(length)), isBadRegisters, `${length}`);
   }

@@ -101,7 +101,7 @@ test('a HIP estimate that no stream leads to is dropped, and never that of a str
   );
 });
 
-test('what was read does not depend on the bytes any more', () => {
+test('a sketch does not depend on the bytes it was read from', () => {
   for (const count of [1, 100, 5000]) {
     for (const type of types) {
       const sketch = sketchOf(12, { from: 0, to: count });

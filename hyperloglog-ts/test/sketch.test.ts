@@ -146,7 +146,7 @@ test('bounds hold the estimate and widen with the sigmas', () => {
   );
 });
 
-/** The odds that more than so many values are hidden, summed up from the other end. */
+/** The odds that more than a number of values are hidden, summed from the other end. */
 function oddsOfMore(hidden: number, held: number): number {
   const mean = (held * (held - 1)) / 6 / 2 ** 26;
   let odds = Math.exp(-mean);
@@ -195,7 +195,7 @@ test('HIP is there for one stream only, and exact as long as coupons are held', 
   assert.equal(given.hipEstimate(), undefined);
 });
 
-test('a copy has a life of its own', () => {
+test('a copy is independent of its original', () => {
   for (const count of [1, 5, 24, 30, 5000]) {
     const sketch = new HllSketch({ lgK: 12 });
     for (let value = 0; value < count; value++) sketch.update(value);

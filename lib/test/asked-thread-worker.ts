@@ -1,4 +1,4 @@
-/** What asked-thread.test.ts asks: it counts as high as it is told, and tells each number. */
+/** The worker of asked-thread.test.ts: counts up to the given number and sends each number as an event. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { SwaError } from '../errors/errors.js';

@@ -11,7 +11,7 @@ function start(): { readonly worker: Worker; readonly thread: AskedThread<Counti
   return { worker, thread: new AskedThread<Counting>(worker, 'the counter') };
 }
 
-test('questions are answered in order, each after its events, and the thread ends when it is let', async () => {
+test('questions are answered in order, each after its events, and the thread ends after close', async () => {
   const { worker, thread } = start();
   const heard: string[] = [];
   const answers = [3, 0, 2].map(async (to, i) => {
@@ -29,7 +29,7 @@ test('questions are answered in order, each after its events, and the thread end
 
 const failing = (): never => assert.fail('disk full');
 
-test('a question that fails, there or where its events are heard, is rejected, and the next is answered', async (t) => {
+test('a question that fails, in the thread or in its event handler, is rejected, and the next is answered', async (t) => {
   const { thread } = start();
   t.after(async () => thread.terminate());
   await assert.rejects(
@@ -45,7 +45,7 @@ test('a question that fails, there or where its events are heard, is rejected, a
   assert.deepEqual(next, { status: 'fulfilled', value: 1 });
 });
 
-test('a thread that is terminated or throws rejects what is open, and every later question', async () => {
+test('a thread that is terminated or throws rejects pending and later questions', async () => {
   for (const isTerminated of [true, false]) {
     const { worker, thread } = start();
     assert.equal(await thread.ask(0), 0);

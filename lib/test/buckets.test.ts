@@ -18,7 +18,7 @@ test("a base bucket's month is that of the calendar, from year 1 to 9999", () =>
   );
 });
 
-test('months meet at their first base buckets', () => {
+test('months are contiguous in base buckets', () => {
   for (const width of widths) {
     for (let month = 0; month < 12 * 600; month++) {
       const bucket = width.firstOfMonth(month);
@@ -28,7 +28,7 @@ test('months meet at their first base buckets', () => {
   }
 });
 
-test('a time lies in its base bucket, day and month, and a base bucket in those alone that its time lies in', () => {
+test('a time is in its base bucket, day and month, and the base bucket is in the same day and month only', () => {
   fc.assert(
     fc.property(anyWidth, fc.integer({ min: -1e12, max: 1e13 }), (width, time) => {
       const base = width.at(time);

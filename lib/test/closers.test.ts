@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openAll } from '../process/closers.js';
 
-test('what was opened is closed in reverse when the next cannot be opened, and the first failure is told', async () => {
+test('resources are closed in reverse order when the next cannot be opened, and the first failure is thrown', async () => {
   const closed: string[] = [];
   const opening = openAll(async (closers) => {
     closers.add(() => void closed.push('first'));
@@ -14,7 +14,7 @@ test('what was opened is closed in reverse when the next cannot be opened, and t
   assert.deepEqual(closed, ['third', 'first']);
 });
 
-test('what is open stays so until it is closed, once, and a failure to close is told', async () => {
+test('resources stay open until they are closed, once, and a failure to close is thrown', async () => {
   const closed: string[] = [];
   const closers = await openAll(async (all) => {
     all.add(() => void closed.push('first'));

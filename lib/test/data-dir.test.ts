@@ -8,7 +8,7 @@ import { tempDir } from '../../test/temp-dir.js';
 
 const quiet = (): void => undefined;
 
-test('a data directory keeps the base buckets that it was made with, and says which when asked for others', () => {
+test('a data directory keeps its width of base buckets, and names it when another is requested', () => {
   const dataDir = join(tempDir('data-dir'), 'data');
   openDataDir({ dataDir, lgK: 12, bucketMinutes: 15 }, quiet);
   openDataDir({ dataDir, lgK: 12, bucketMinutes: 15 }, quiet);
@@ -25,7 +25,7 @@ test('a data directory keeps the base buckets that it was made with, and says wh
   assert.equal(readFileSync(formatPath(dataDir), 'utf8'), before);
 });
 
-test('a data directory of a version that did not record them has hours', () => {
+test('a data directory of a version that did not record the width has hours', () => {
   const dataDir = join(tempDir('data-dir'), 'data');
   mkdirSync(dataDir);
   writeFileSync(formatPath(dataDir), '{"layout":1,"lgK":12}');
@@ -36,7 +36,7 @@ test('a data directory of a version that did not record them has hours', () => {
   });
 });
 
-test('a width that is none of the three is refused with them', () => {
+test('an unsupported width is rejected with a list of the supported ones', () => {
   const dataDir = join(tempDir('data-dir'), 'data');
   mkdirSync(dataDir);
   writeFileSync(formatPath(dataDir), '{"layout":1,"lgK":12,"bucketMinutes":20}');

@@ -1,4 +1,4 @@
-/** How large a body may be: by what it says, by what comes, and by what it unpacks to. */
+/** The size limit of a body: by Content-Length, by received bytes, and by decompressed size. */
 import assert from 'node:assert/strict';
 import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
@@ -36,7 +36,7 @@ async function serve(t: TestContext): Promise<number> {
   return (await endpoint.listen(0)).port;
 }
 
-/** Sends the pieces one after the other, by chunks unless the length is said. */
+/** Sends the pieces one by one, chunked unless the length is given. */
 async function post(
   port: number,
   pieces: readonly (string | Buffer)[],
@@ -55,7 +55,7 @@ async function post(
   return { status: response.statusCode, body: await text(response) };
 }
 
-test('a body of the largest size is read, said beforehand, in chunks or packed', async (t) => {
+test('a body of the maximum size is read, with Content-Length, chunked or compressed', async (t) => {
   const port = await serve(t);
   const whole = 'x'.repeat(limitBytes);
   const read = { status: 200, body: String(limitBytes) };
@@ -64,7 +64,7 @@ test('a body of the largest size is read, said beforehand, in chunks or packed',
   assert.deepEqual(await post(port, [gzipSync(whole)], { 'Content-Encoding': 'gzip' }), read);
 });
 
-test('one byte more is refused, said beforehand, in chunks or packed', async (t) => {
+test('a body one byte larger is rejected, with Content-Length, chunked or compressed', async (t) => {
   const port = await serve(t);
   const whole = 'x'.repeat(limitBytes + 1);
   for (const [pieces, headers] of [
@@ -78,7 +78,7 @@ test('one byte more is refused, said beforehand, in chunks or packed', async (t)
   }
 });
 
-test('a body that says it is too large is refused before any of it has come', async (t) => {
+test('a body whose Content-Length is too large is rejected before it arrives', async (t) => {
   const port = await serve(t);
   const sent = request({
     port,

@@ -47,7 +47,7 @@ async function problem(response: Response): Promise<Record<string, unknown>> {
   return (await response.json()) as Record<string, unknown>;
 }
 
-test('every failure is problem+json with a stable type and no insides', async () => {
+test('every failure is problem+json with a stable type and no internal details', async () => {
   const failing = route({
     ...doc,
     method: 'get',
@@ -83,7 +83,7 @@ test('every failure is problem+json with a stable type and no insides', async ()
   assert.equal(suggested['suggestion'], 'limit');
 });
 
-test('repeated parameters become a list where a list is meant', async () => {
+test('repeated parameters become a list if the schema takes one', async () => {
   const { origin } = await serve([echo('/x', 'open')]);
   const response = await fetch(`${origin}/x?url=a&url=b&limit=3`);
   assert.deepEqual(await response.json(), { limit: 3, url: ['a', 'b'] });
@@ -91,7 +91,7 @@ test('repeated parameters become a list where a list is meant', async () => {
   assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'self'/);
 });
 
-test('bytes that are no HTTP and headers above the limit are refused with a problem', async () => {
+test('bytes that are not HTTP, and headers above the limit, are answered with a problem', async () => {
   const { port } = await serve([echo('/x', 'open')]);
   assert.match(await raw(port, 'hello\r\n\r\n'), /^HTTP\/1.1 400 [^]*application\/problem\+json/);
   for (const large of [
@@ -116,7 +116,7 @@ function raw(port: number, text: string): Promise<string> {
 
 const hash = (key: string): string => createHash('sha256').update(key).digest('hex');
 
-test('keys open exactly their scopes', async () => {
+test('keys grant exactly their scopes', async () => {
   const apiKeys = [`reader:read:${hash('r')}`, `boss:admin:${hash('a')}`, `writer:write:${hash('w')}`];
   const { origin } = await serve([echo('/x', 'read'), echo('/free', 'open')], { apiKeys });
   const statusFor = async (path: string, authorization?: string): Promise<number> =>
@@ -129,7 +129,7 @@ test('keys open exactly their scopes', async () => {
   assert.equal(await statusFor('/x', 'bearer a'), 200);
 });
 
-test('an address others can reach needs keys', () => {
+test('listening on a non-loopback address needs keys', () => {
   assert.throws(() => makeEndpoint({ httpHost: '0.0.0.0' }), { code: 'config.invalid' });
   assert.throws(() => makeEndpoint({ httpHost: '127.0.0.1.example.org' }), { code: 'config.invalid' });
   assert.throws(() => makeEndpoint({ apiKeys: ['a:read:xyz'] }), { code: 'config.invalid' });
@@ -157,7 +157,7 @@ test('requests above the limits get 503 and 429 with Retry-After', async () => {
   assert.ok(Number(many.headers.get('retry-after')) <= 60);
 });
 
-test('a taken port is named', async () => {
+test('a port in use is named', async () => {
   const { port } = await serve([]);
   const second = makeEndpoint({});
   await assert.rejects(second.listen(port), { code: 'port.in-use' });
@@ -172,7 +172,7 @@ test('closing under load loses no answer, while answers keep the processor busy'
     while (performance.now() < until);
   }));
 
-/** Clients that come back with a new request as soon as they are answered, until nobody listens any more. */
+/** Clients that send a new request after each answer until nothing listens any more. */
 async function closeUnderLoad(work: () => Promise<void>): Promise<void> {
   const { endpoint, origin } = await serve([echo('/slow', 'read', work)]);
   const failures: unknown[] = [];

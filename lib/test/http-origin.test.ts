@@ -1,4 +1,4 @@
-/** Which names and which pages an endpoint answers, sent as raw bytes: fetch sets Host by itself. */
+/** Which host names and pages an endpoint answers. Requests are sent as raw bytes, because fetch sets Host itself. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -52,7 +52,7 @@ async function serve(t: TestContext, change: Partial<Config> = {}) {
 
 const refused = '421 misdirected-request';
 
-test('without keys only loopback names are answered, whatever is asked for', async (t) => {
+test('without keys only loopback names are answered, for any request', async (t) => {
   const { ask } = await serve(t);
   const answered = [
     'localhost',
@@ -170,7 +170,7 @@ test('SWA_HTTP_HOSTS adds names, and with keys neither name nor origin matters',
   assert.equal(await keyed.ask(`POST /x HTTP/1.1\r\n${foreign}`), '401 unauthorized');
 });
 
-test('pages of SWA_CORS_ORIGINS may read answers; others get no leave to', async (t) => {
+test('pages of SWA_CORS_ORIGINS may read answers; others may not', async (t) => {
   const { port } = await serve(t, { corsOrigins: ['https://friend.example'] });
   const from = async (origin: string, asked?: string): Promise<Headers> => {
     const preflight =

@@ -1,4 +1,4 @@
-/** Clients that send slowly, read slowly or only hold connections: they hold nobody up. */
+/** Clients that send slowly, read slowly or only hold connections: they must not block others. */
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
@@ -72,7 +72,7 @@ async function serve(t: TestContext, httpMaxActive: number) {
   return { endpoint, gate, open, status };
 }
 
-test('bodies that come byte by byte hold nobody up, and are given up', async (t) => {
+test('bodies that arrive byte by byte block no other request, and are rejected', async (t) => {
   const { endpoint, open, status } = await serve(t, 2);
   const slow = await Promise.all(
     Array.from({ length: 50 }, () =>
@@ -92,7 +92,7 @@ test('bodies that come byte by byte hold nobody up, and are given up', async (t)
     assert.match(answer, /^HTTP\/1.1 408 .*Connection: close/s);
 });
 
-test('unfinished bodies together have a limit of memory; the oldest is given up, the newest goes through', async (t) => {
+test('unfinished bodies share a memory limit: the oldest is rejected, the newest is accepted', async (t) => {
   const { open } = await serve(t, 2);
   const half = Buffer.alloc(1_000_000, ' ');
   const sockets: Socket[] = [];
@@ -112,7 +112,7 @@ test('unfinished bodies together have a limit of memory; the oldest is given up,
   assert.match(await text(newest), /^HTTP\/1.1 200 .*1000001$/s);
 });
 
-test('who writes does not hold up who asks', async (t) => {
+test('writes do not block queries', async (t) => {
   const { gate, status } = await serve(t, 1);
   const began = once(gate, 'began');
   const first = status('/wait', 'POST');
@@ -123,7 +123,7 @@ test('who writes does not hold up who asks', async (t) => {
   assert.equal(await first, 200);
 });
 
-test('answers nobody takes have a limit of memory: the oldest are given up', (t) => {
+test('unread answers share a memory limit: the oldest are dropped', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const connections = new Connections(100);
   const sockets = Array.from({ length: 8 }, () => {
@@ -143,7 +143,7 @@ test('answers nobody takes have a limit of memory: the oldest are given up', (t)
   );
 });
 
-test('connections leave descriptors to files', () => {
+test('connections leave descriptors for files', () => {
   assert.deepEqual(
     [64, 256, 1_024, 4_096, 65_536, Infinity].map(connectionLimit),
     [32, 128, 512, 3_072, 20_000, 20_000],

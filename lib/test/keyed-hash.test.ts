@@ -1,4 +1,4 @@
-/** The keyed hash against published vectors and against its slow twin, and the table that is keyed by it. */
+/** The keyed hash compared with published vectors and a slow reference implementation, and the table keyed by it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -57,7 +57,7 @@ test('the embedded WebAssembly is what sip-hash.wat assembles to, byte for byte'
   execFileSync(process.execPath, [tool, '--check', source], { stdio: 'pipe' });
 });
 
-test('the twin, and for one and three rounds the kernel, give the published hashes', () => {
+test('the reference implementation, and the kernel for one and three rounds, give the published hashes', () => {
   const hash = new KeyedHash(vectorKey);
   for (const { rounds, hashes } of vectors) {
     for (const [length, expected] of Object.entries(hashes)) {
@@ -148,7 +148,7 @@ test('a text may end where only the slack is left of the memory', () => {
   assert.equal(kernels.hashQuoted(end - 20, end, reservedBytes), end - 1);
 });
 
-test('two hashes made without a key have different ones, and a key has 16 bytes', () => {
+test('hashers created without a key have different keys, and a key has 16 bytes', () => {
   const [one, other] = [new KeyedHash(), new KeyedHash()];
   one.text('cookie:1');
   other.text('cookie:1');
@@ -156,7 +156,7 @@ test('two hashes made without a key have different ones, and a key has 16 bytes'
   assert.throws(() => new KeyedHash(new Uint8Array(15)), /16 bytes/);
 });
 
-/** Few different words, many with the same low bits: so that slots collide and runs wrap around the table's end. */
+/** Few different words, many with the same low bits, so that slots collide and runs wrap around the table's end. */
 const word = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(0, 1, -1, 255, 254, 511, 767, -256, 2 ** 31 - 1, -(2 ** 31)) },
   { weight: 1, arbitrary: fc.integer() },
@@ -193,7 +193,7 @@ test('hashes that differ in one word are different keys', () => {
   for (let i = 0; i < 5; i++) assert.equal(table.get(hashes, hashWords * i), i);
 });
 
-test('a table of 100,000 hashes, some of which all want the same slot, keeps them apart', () => {
+test('a table of 100,000 hashes, some of which collide in one slot, distinguishes them', () => {
   const table = new KeyTable();
   const hash = new KeyedHash();
   const hashes = new Int32Array(hashWords * 100_000);

@@ -1,4 +1,4 @@
-/** What LMDB would not survive is found before it opens the file; what is sound is not refused. */
+/** Damage that LMDB would not survive is found before it opens the file; intact files are accepted. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ async function makeStore(dir: string, check: (path: string) => void): Promise<st
   return path;
 }
 
-test('a sound store is found sound after every commit, while it is open', async () => {
+test('an intact store passes the check after every commit, while it is open', async () => {
   const dir = tempDir('lmdb');
   let looks = 0;
   const path = await makeStore(dir, (file) => {
@@ -50,7 +50,7 @@ test('a sound store is found sound after every commit, while it is open', async 
   assert.ok(readFileSync(path).length > 60 * pageBytes);
 });
 
-test('the value of the least key is read without LMDB after every commit, whatever its size', async () => {
+test('the value of the lowest key is read without LMDB after every commit, whatever its size', async () => {
   const dir = tempDir('lmdb');
   const path = join(dir, 'data.mdb');
   const least = Buffer.of(0);
@@ -86,7 +86,7 @@ test('what is not a store is named: missing, a folder, short, garbage', () => {
   }
 });
 
-/** Opens a store, reads all of it, and writes; prints what it got. Run in a process of its own: it may die. */
+/** Opens a store, reads all of it, and writes; prints the result. Runs in its own process, because it may crash. */
 const reader = `
 import { open } from 'lmdb';
 try {
@@ -101,7 +101,7 @@ try {
 }
 `;
 
-test('no damage that is passed ends a process by a signal', { timeout: 600_000 }, async (t) => {
+test('damage that passes the check never ends a process by a signal', { timeout: 600_000 }, async (t) => {
   const dir = tempDir('lmdb');
   const sound = readFileSync(await makeStore(join(dir, 'sound'), () => undefined));
   const random = lcg(seed);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { mergeAscending } from '../memory/merge-ascending.js';
 
-test('ascending sequences become one, each text once', () => {
+test('ascending sequences are merged, each text once', () => {
   const sorted = fc.uniqueArray(fc.string({ maxLength: 2 })).map((texts) => texts.toSorted());
   fc.assert(
     fc.property(fc.array(sorted, { maxLength: 5 }), (sources) => {
@@ -12,7 +12,7 @@ test('ascending sequences become one, each text once', () => {
   );
 });
 
-test('no more is read than is asked for, and what was begun is ended', () => {
+test('sources are read only as needed, and are closed', () => {
   let read = 0;
   let ended = 0;
   function* endless(): Generator<string> {

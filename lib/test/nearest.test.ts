@@ -1,4 +1,4 @@
-/** Suggestions: what was meant, or nothing. */
+/** Suggestions: the intended name, or nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nearest } from '../errors/nearest.js';

@@ -14,7 +14,9 @@ import { moveDurably, removeReplaced } from '../../lib/files/removal.js';
 
 const [root = '', wanted = ''] = process.argv.slice(2);
 const at = (...names: string[]): string => join(root, 'log', ...names);
-/** In another folder, so that no sync for the one does for the other; both are folders whose removals must be durable. */
+/**
+ * In another folder, so that a sync of one does not count for the other; the removals in both folders must be durable.
+ */
 const large = join(root, 'serving', 'views', 'large');
 
 const uses: Readonly<Record<string, () => void | Promise<void>>> = {

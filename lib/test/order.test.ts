@@ -1,4 +1,4 @@
-/** Files, folders and names are durable when lib/files says so, and a sync that failed is never taken for one that went well. */
+/** Files, folders and names are durable when lib/files says so, and a failed sync is never taken for a success. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ for (const [what, path] of [
   ['small', '*/small'],
   ['large', '*/large'],
 ] as const) {
-  test(`a sync that fails in '${what}' is told, and not tried again`, { skip: shimSkip }, (t) => {
+  test(`a sync that fails in '${what}' is reported, and not retried`, { skip: shimSkip }, (t) => {
     const { root, shim, run } = underShim(t);
     mkdirSync(join(root, 'log', 'a', 'b'), { recursive: true });
     if (what === 'replace') writeFileSync(join(root, 'log', 'a', 'b', 'replaced'), 'old');

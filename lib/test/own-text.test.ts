@@ -1,4 +1,4 @@
-/** A text that is kept does not keep what it was cut from. */
+/** A copied text does not keep its original in memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -8,7 +8,7 @@ import { ownText } from '../memory/own-text.js';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void; // V8's own
 
-test('a text of its own does not keep the chunk it was cut from in memory', () => {
+test('a copied text does not keep the chunk it was cut from in memory', () => {
   const chunkBytes = 2 ** 20;
   const kept: string[] = [];
   collect();

@@ -1,6 +1,7 @@
 /**
- * A process that wants a lock, for owner-lock.test.ts. Told of a round, it spins until then, tries once and says who has
- * the lock. Told to hammer, it takes and gives back until it is killed, and says when somebody else was in with it.
+ * A process that tries a lock, for owner-lock.test.ts. Given a round, it spins until then, tries once and reports who
+ * has the lock. Told to hammer, it takes and releases the lock until it is killed, and reports if another process held
+ * it too.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { systemCode } from '../errors/errors.js';
@@ -8,14 +9,14 @@ import { OwnerLock } from '../files/owner-lock.js';
 
 export interface Round {
   readonly path: string;
-  /** Unix time in ms, so that all begin as one. */
+  /** Unix time in ms at which all processes start. */
   readonly at: number;
   readonly hammer: boolean;
 }
 
 export interface Said {
   readonly holder: string;
-  /** Somebody who was in at the same time. */
+  /** Another process that held the lock at the same time. */
   readonly intruder?: number;
 }
 
@@ -45,7 +46,7 @@ function hit(path: string): void {
   setImmediate(hit, path);
 }
 
-/** The living process whose name stands in the witness, which only the lock's holder touches. */
+/** Returns the living process named in the witness file, which only the lock's holder writes. */
 function enter(witness: string): number | undefined {
   try {
     writeFileSync(witness, String(process.pid), { flag: 'wx' });
@@ -59,7 +60,7 @@ function enter(witness: string): number | undefined {
   return undefined;
 }
 
-/** A killed process gives its locks back a moment before it is gone for those who look for it. */
+/** A killed process releases its locks a moment before it disappears from the process table. */
 function staysAlive(pid: number): boolean {
   for (const end = Date.now() + 500; Date.now() < end; Atomics.wait(pause, 0, 0, 5)) {
     try {

@@ -1,4 +1,7 @@
-/** The lock: of many who want it at once one gets it, and it ends with whoever has it. Over process namespaces: test/locks.whole.test.ts. */
+/**
+ * The lock: of many processes that try it at once, one gets it, and it ends with its holder. Across process id
+ * namespaces: test/locks.whole.test.ts.
+ */
 import assert from 'node:assert/strict';
 import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +27,7 @@ const childPath = fileURLToPath(new URL('owner-lock-child.js', import.meta.url))
 const contenders = 6;
 const deadPid = spawnSync('true').pid;
 
-/** A directory and the processes at work in it; both go with the test. */
+/** A directory and the processes working in it; both are removed with the test. */
 class Arena {
   readonly dir = tempDir('lock');
   readonly children: ChildProcess[] = [];
@@ -36,12 +39,12 @@ class Arena {
     });
   }
 
-  /** Also in the place of one that was killed. */
+  /** Also to replace one that was killed. */
   start(i: number): ChildProcess {
     return (this.children[i] = fork(childPath, [`contender ${i}`]));
   }
 
-  /** Resolves when it is gone for all who look. */
+  /** Resolves when the process has disappeared for all observers. */
   async kill(i: number): Promise<void> {
     const child = this.children[i];
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -51,7 +54,7 @@ class Arena {
   }
 }
 
-/** What a lock file may hold before somebody takes it: nothing of it counts. */
+/** Content a lock file may have before it is taken; it must not matter. */
 const leftBehind: readonly (string | undefined)[] = [
   undefined,
   '',
@@ -59,7 +62,7 @@ const leftBehind: readonly (string | undefined)[] = [
   JSON.stringify({ what: 'a copied one', pid: process.pid, host: hostname() } satisfies LockOwner),
 ];
 
-test('of many who want a lock at once one gets it, and the others hear who', async (t) => {
+test('of many processes that try a lock at once, one gets it, and the others learn its holder', async (t) => {
   const arena = new Arena(t);
   const children = Array.from({ length: contenders }, (_, i) => arena.start(i));
   for (let round = 0; round < 8; round++) {
@@ -82,7 +85,7 @@ test('of many who want a lock at once one gets it, and the others hear who', asy
   }
 });
 
-test('no two are ever in, whoever is killed when', async (t) => {
+test('two processes never hold the lock at once, whichever is killed at any time', async (t) => {
   const arena = new Arena(t);
   const path = join(arena.dir, 'x.lock');
   const intruders: Said[] = [];
@@ -108,7 +111,7 @@ test('no two are ever in, whoever is killed when', async (t) => {
   assert.deepEqual(intruders, []);
 });
 
-test('a lock that is held is refused by name, within one process, too, and free again after its release', (t) => {
+test('a held lock is refused with the name of its holder, also within one process, and is free after its release', (t) => {
   const path = join(new Arena(t).dir, 'x.lock');
   const lock = OwnerLock.acquire(path, 'the first');
   closeSync(openSync(path, 'r+')); // would lose an fcntl lock
@@ -131,7 +134,7 @@ test('a lock that is held is refused by name, within one process, too, and free 
   second.release();
 });
 
-test('a lock of a file that was removed does not keep out whoever makes it anew', (t) => {
+test('a lock on a removed file does not block a new file at its path', (t) => {
   const path = join(new Arena(t).dir, 'x.lock');
   const lock = OwnerLock.acquire(path, 'the first');
   t.after(() => lock.release());
@@ -159,7 +162,7 @@ function byPerl(mode: LockMode, fd: number): number | null {
   return spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit', fd] }).status;
 }
 
-test('perl takes the same lock where there is no flock', (t) => {
+test('perl takes the same lock if flock is not installed', (t) => {
   const path = join(new Arena(t).dir, 'x.lock');
   const [one, other] = [openSync(path, 'a+'), openSync(path, 'r')];
   assert.equal(byPerl('exclusive', one), 0);
@@ -171,7 +174,7 @@ test('perl takes the same lock where there is no flock', (t) => {
   assert.equal(liveLockOwner(path), undefined);
 });
 
-test('an earlier version at work is noticed by its lock file; what a dead one left goes', (t) => {
+test('a running earlier version is detected by its lock file; the file of a dead one is removed', (t) => {
   const { dir } = new Arena(t);
   const config = { dataDir: join(dir, 'data'), lgK: 12, bucketMinutes: 60 } as const;
   openDataDir(config);

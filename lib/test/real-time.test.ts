@@ -19,7 +19,7 @@ test('what Date writes is read as the same time, whatever the offset', () => {
   );
 });
 
-test('a date is read just when Date gives it back', () => {
+test('a date is accepted exactly if Date reproduces it', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1970, max: 2420 }),

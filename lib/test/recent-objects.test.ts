@@ -1,4 +1,4 @@
-/** What was looked up lately is the same object again; what was not is forgotten, so memory is bounded. */
+/** Recently used objects are returned again; others are dropped, so memory is bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KeyedHash } from '../memory/keyed-hash.js';
@@ -11,7 +11,7 @@ function wordsOf(text: string): Int32Array {
   return hash.words;
 }
 
-test('an object that is looked up now and then stays, those that are not are forgotten in time', () => {
+test('an object that is looked up regularly stays; others are dropped in time', () => {
   let turns = 0;
   const recent = new RecentObjects<{ readonly name: string }>(100, () => turns++);
   const often = recent.set(wordsOf('often'), 0, { name: 'often' });

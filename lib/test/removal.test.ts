@@ -6,7 +6,7 @@ import { projectRoot } from '../files/assets.js';
 import { isKept, moveAside, removeReplaced, removeScratch } from '../files/removal.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-/** The modules that may call what removes, renames or cuts files, and why. */
+/** The modules that may call functions that remove, rename or truncate files, and why. */
 const allowed = new Map([
   ['lib/files/removal.ts', 'the one place for facts and views'],
   ['lib/files/durable.ts', 'its own temp files, renamed over notes and pointers'],
@@ -83,7 +83,7 @@ test('facts and views are not scratch, whatever their folder; the rest is', () =
   }
 });
 
-test('what is replaced goes after the proof, or not at all', () => {
+test('replaced files are removed only after the proof', () => {
   const dir = tempDir('removal');
   const path = join(dir, 'segment-0000000001.log');
   writeFileSync(path, 'facts');
@@ -93,7 +93,7 @@ test('what is replaced goes after the proof, or not at all', () => {
   assert.ok(!existsSync(path));
 });
 
-test('what is moved aside keeps its content, and takes nobody else’s place', () => {
+test('a file moved aside keeps its content and replaces no other', () => {
   const dir = tempDir('removal');
   const aside = join(dir, 'aside', 'log');
   for (const text of ['one', 'two', 'three']) {

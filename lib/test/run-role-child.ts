@@ -1,4 +1,4 @@
-/** A role as a process of its own whose start fails as often as argument 1 says; it ends itself when it runs. */
+/** A role process whose start fails as often as argument 1 says; it exits once it runs. */
 import { SwaError } from '../errors/errors.js';
 import { runRole } from '../process/process.js';
 

@@ -1,4 +1,4 @@
-/** A process of one role waits for what is only temporarily missing at its start, and for nothing else. */
+/** A role process retries its start after temporary errors, and after no others. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -23,14 +23,14 @@ test('a start that fails with something temporary is tried again, with a warning
   assert.match(stderr, /start 1 failed/);
 });
 
-test('what no pause mends ends the process at once', () => {
+test('a permanent error ends the process at once', () => {
   const { code, stdout, stderr } = run('1', 'permanent');
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /start 1 failed/);
   assert.doesNotMatch(stderr, /trying again/);
 });
 
-test('what outlasts the patience ends it with the last error', () => {
+test('a temporary error that lasts too long ends the process with the last error', () => {
   const { code, stdout, stderr } = run('1000000', 'temporary', '100');
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /start [2-9]\d* failed/);

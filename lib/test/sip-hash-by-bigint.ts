@@ -2,13 +2,13 @@
 const mask = 2n ** 64n - 1n;
 
 export interface SipRounds {
-  /** For each 8 bytes. */
+  /** Rounds per 8 bytes. */
   readonly compression: number;
-  /** For each half of the hash. */
+  /** Rounds per half of the hash. */
   readonly finalization: number;
 }
 
-/** The 16 bytes of the hash. The key has 16 bytes. */
+/** Returns the 16 bytes of the hash. The key has 16 bytes. */
 export function sipHashByBigint(key: Uint8Array, text: Uint8Array, rounds: SipRounds): Buffer {
   const state = new SipState(wordAt(key, 0), wordAt(key, 8));
   for (let at = 0; at + 8 <= text.length; at += 8) state.compress(wordAt(text, at), rounds.compression);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { StatusReporter, readStatus } from '../process/status.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-test('what is on the board already is written again only when it is due', (t) => {
+test('an unchanged status entry is written again only when it is due', (t) => {
   const dataDir = tempDir('status');
   let now = 1_000_000;
   const status = new StatusReporter({ dataDir, role: 'batch', clock: () => now });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { StatusReporter, isAtWork, readStatus } from '../process/status.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-test('a board that cannot be written, as on a full disk, stops nobody; a damaged entry hides no other', () => {
+test('a status board that cannot be written, as on a full disk, stops no role; a damaged entry hides no other', () => {
   const dataDir = tempDir('status');
   const status = new StatusReporter({ dataDir, role: 'sink', clock: () => 1 });
   rmSync(join(dataDir, 'status'), { recursive: true });
@@ -20,7 +20,7 @@ test('a board that cannot be written, as on a full disk, stops nobody; a damaged
   );
 });
 
-test('a role is at work only while its entry is of now: a time far ahead, from before the clock went back, says nothing', (t) => {
+test('a role counts as running only while its entry is current: one far ahead, from before the clock went back, does not count', (t) => {
   const dataDir = tempDir('status');
   const hourMs = 3_600_000;
   const status = new StatusReporter({ dataDir, role: 'sink', clock: () => hourMs });

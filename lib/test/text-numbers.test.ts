@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { TextNumbers } from '../memory/text-numbers.js';
 
-test('texts are numbered in the order in which they come', () => {
+test('texts are numbered in order of appearance', () => {
   const odd = fc.constantFrom('', '\u001f', 'a\u001f', '\ufffd', '\u{1f600}');
   const text = fc.oneof(odd, fc.nat(30).map(String), fc.string({ unit: 'grapheme' }));
   fc.assert(

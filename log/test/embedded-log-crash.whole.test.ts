@@ -1,6 +1,6 @@
 /**
- * The embedded log's writer killed again and again at random moments, and a disk that is full for a while. The ledger
- * of what was acknowledged is kept in this process, outside the killed one. RUNS= makes more rounds.
+ * Kills the embedded log's writer repeatedly at random moments, and fills its disk for a while. The list of
+ * acknowledged records is kept in this process, outside the killed one. RUNS= sets the number of rounds.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
@@ -20,7 +20,7 @@ import { tempDir } from '../../test/temp-dir.js';
 const childPath = fileURLToPath(new URL('log-writer-child.js', import.meta.url));
 const rounds = Number(process.env['RUNS'] ?? 30);
 
-/** The writing process and what it said. */
+/** The writing process and its output. */
 class Writing {
   readonly process: ChildProcess;
   readonly acknowledged: string[];
@@ -71,7 +71,7 @@ function checkLedger(acknowledged: readonly string[], all: ReadonlyMap<string, r
   assert.deepEqual(acknowledged.filter((text) => !distinct.has(text)).slice(0, 10), [], 'acknowledged but lost'); // prettier-ignore
 }
 
-test(`${rounds} kills at random moments: nothing acknowledged is lost, nothing doubled, followers see it all`, async () => {
+test(`${rounds} kills at random moments: no acknowledged record is lost or duplicated, and followers see all`, async () => {
   const dir = tempDir('kill');
   try {
     const log = await openEmbeddedLog({ dir, partitions: suitePartitions });

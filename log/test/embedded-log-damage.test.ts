@@ -1,6 +1,6 @@
 /**
- * What a crash or a bad disk leaves in the embedded log's files. A torn tail (the commit that was under way) is cut
- * off; damage to anything that was acknowledged is found and refused, never cut off or read.
+ * What a crash or a bad disk can leave in the embedded log's files. A torn tail (an interrupted commit) is cut off;
+ * damage to acknowledged records is detected and reported, never cut off or read.
  */
 import assert from 'node:assert/strict';
 import { cpSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'; // prettier-ignore
@@ -20,7 +20,7 @@ const runs = Number(process.env['RUNS'] ?? 40);
 const segmentBytes = 20_000;
 const options = (dir: string) => ({ dir, partitions: suitePartitions, segmentBytes });
 
-/** A log of several segments, closed, and where each commit of the last one ended. */
+/** A closed log of several segments, and where each commit of the last one ended. */
 interface Sample {
   readonly dir: string;
   readonly lastSegment: string;
@@ -65,7 +65,7 @@ function segmentsIn(dir: string): string[] {
   return readdirSync(dir).filter((name) => name.startsWith('segment-')).toSorted(); // prettier-ignore
 }
 
-/** A copy to damage, removed afterwards. */
+/** Makes a copy to damage, removed afterwards. */
 async function withCopy(body: (dir: string) => Promise<void>): Promise<void> {
   const dir = tempDir('damaged');
   try {
@@ -166,7 +166,7 @@ test('a flipped bit in any acknowledged byte is found before use, wherever it is
     { numRuns: runs * 5 },
   ));
 
-test('without a trustworthy watermark, damage that a later commit follows is still no torn tail', () =>
+test('without a trustworthy watermark, damage followed by a later commit is still not taken for a torn tail', () =>
   fc.assert(
     fc.asyncProperty(fc.nat(1_000_000), fc.nat(7), (seed, bit) =>
       withCopy(async (dir) => {

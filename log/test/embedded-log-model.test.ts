@@ -1,6 +1,6 @@
 /**
- * Any interleaving of appends, readers, trims, clean ends and crashes, against a model that is four arrays. A crash is
- * a copy of the files as they are, with part of a commit behind them, opened as after a restart.
+ * Any interleaving of appends, readers, trims, clean closes and crashes, compared with a model of four arrays. A crash
+ * is a copy of the current files with part of a commit appended, opened as after a restart.
  */
 import assert from 'node:assert/strict';
 import { appendFileSync, cpSync, readdirSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The embedded log: the suite of every log, and what only segment files can suffer. */
+/** The embedded log: the conformance suite of all logs, and tests specific to segment files. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ test('a second writer is refused and harms nothing', () =>
     await (await openWriter(dir)).close();
   }));
 
-test('a reader that was closed leaves nothing in memory', () =>
+test('a closed reader is not kept in memory', () =>
   withDir(async (dir) => {
     const log = await openEmbeddedWriter({ dir, partitions: suitePartitions, segmentBytes: 4 * 2 ** 20 });
     await log.append(Array.from({ length: 20 }, (_, i) => record('k', `${i}`.repeat(40_000), 'equivs')));
@@ -69,14 +69,14 @@ test('a reader that was closed leaves nothing in memory', () =>
     await log.close();
   }));
 
-test('the number of partitions is fixed when the log is made', () =>
+test('the number of partitions is fixed when the log is created', () =>
   withDir(async (dir) => {
     await (await openWriter(dir, 3)).close();
     const error = await rejectsWith('config.invalid', openWriter(dir, 5));
     assert.match(error.hint ?? '', /SWA_PARTITIONS=3/);
   }));
 
-test('trim drops whole segments below the cut; positions in them are out of range, others go on', () =>
+test('trim deletes whole segments below the cut; readers at positions in them are out of range, others continue', () =>
   withDir(async (dir) => {
     const writer = await openWriter(dir);
     const slow = await writer.openReader({ from: zeroOffsets(writer.partitions), consumer: 'slow' });
@@ -100,7 +100,7 @@ test('trim drops whole segments below the cut; positions in them are out of rang
     await Promise.all([again.close(), log.close()]);
   }));
 
-test('a reader reads up to the watermark, whatever stands behind it', () =>
+test('a reader reads up to the watermark, whatever follows it', () =>
   withDir(async (dir) => {
     const writer = await openWriter(dir);
     await writer.append([record('k', 'durable', 'equivs')]);
@@ -121,7 +121,7 @@ test('a reader reads up to the watermark, whatever stands behind it', () =>
     await Promise.all([writer.close(), log.close()]);
   }));
 
-test('a reader waits before a segment that a killed writer had begun, and goes on when the next one has', () =>
+test('a reader waits before a segment that a killed writer began, and continues after the next writer has begun one', () =>
   withDir(async (dir) => {
     const writer = await openWriter(dir);
     await writer.append([record('k', 'before', 'equivs')]);

@@ -1,6 +1,6 @@
 /**
- * The fences against a client that misbehaves in every way kafkajs is known to: starts over, jumps to the end, delivers
- * twice, skips, falls silent. A simulated client does so at random; the reader must hand out exactly the log.
+ * The fenced reader against a client that misbehaves in every way kafkajs is known to: it starts over, jumps to the
+ * end, delivers twice, skips, or stalls. A simulated client does so at random; the reader must deliver exactly the log.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -26,8 +26,8 @@ const behaviours = [
 type Behaviour = (typeof behaviours)[number] | 'silence' | 'end' | 'remade' | 'swapped' | 'trim';
 
 /**
- * One partition, some offsets of which are control records, growing while it is read; follows a script, then behaves.
- * A fetch of nothing but control records is an empty batch.
+ * One growing partition with control records at some offsets; the client follows a script, then behaves normally. A
+ * fetch of only control records is an empty batch.
  */
 class SimulatedSource implements Source {
   low = 0;
@@ -118,7 +118,7 @@ class SimulatedSource implements Source {
 
 const options = { silentMs: 60_000, bufferedRecords: 10, bufferedBytes: 1_000_000 };
 
-test('whatever the client does, every record is handed out once and in order', () =>
+test('whatever the client does, every record is delivered once and in order', () =>
   fc.assert(
     fc.asyncProperty(
       fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }),
@@ -143,7 +143,7 @@ test('whatever the client does, every record is handed out once and in order', (
     ),
   ));
 
-test('a start below the retained range, or beyond the end, is refused by name', async () => {
+test('a start below the retained range or beyond the end is an error that names the position', async () => {
   const source = new SimulatedSource([5, 6, 7], 8, []);
   source.low = 5;
   const start = (from: number) => new FencedReader(source, { [name]: offset(from) }, options).start();
@@ -151,7 +151,7 @@ test('a start below the retained range, or beyond the end, is refused by name', 
   await rejectsWith('log.mismatch', start(9));
 });
 
-test('retention that overtakes a running reader stops it, and nothing is skipped in silence', async () => {
+test('retention that overtakes a running reader stops it, and nothing is skipped silently', async () => {
   const source = new SimulatedSource([...Array(200).keys()], 200, []);
   const reader = new FencedReader(source, { [name]: offset(0) }, options);
   await reader.start();
@@ -168,7 +168,7 @@ test('retention that overtakes a running reader stops it, and nothing is skipped
   await reader.close();
 });
 
-test('records that the broker keeps back inside its range are an error, not a gap', async () => {
+test('records that the broker withholds inside its range are an error, not a gap', async () => {
   const skips = Array<Behaviour>(40).fill('skip');
   const reader = new FencedReader(
     new SimulatedSource([0, 1, 2, 3], 4, skips),
@@ -189,7 +189,7 @@ for (const [how, high, script] of [
   ],
   ['and the client does not notice, while a batch is taken', 40, ['deliver', 'late', 'swapped']],
 ] as const) {
-  test(`a topic is made again under a reader, ${how}: nothing of the other one is handed out`, async () => {
+  test(`a topic is recreated under a reader, ${how}: no record of the new one is delivered`, async () => {
     const source = new SimulatedSource([...Array(40).keys()], 40, script, high);
     const reader = new FencedReader(source, { [name]: offset(0) }, options);
     await reader.start();
@@ -206,7 +206,7 @@ for (const [how, high, script] of [
   });
 }
 
-test('a record that was there and is a hole after a rejoin tells as well; one that retention has dropped does not', async () => {
+test('a record that is a hole after a rejoin reveals a recreated topic; one deleted by retention does not', async () => {
   const holed = new SimulatedSource([0, 1, 2, 3], 9, ['deliver', 'rejoin']);
   const reader = new FencedReader(holed, { [name]: offset(0) }, options);
   await reader.start();
@@ -223,7 +223,7 @@ test('a record that was there and is a hole after a rejoin tells as well; one th
   await other.close();
 });
 
-test('a silent client is started again and reading goes on', async () => {
+test('a silent client is restarted and reading continues', async () => {
   const source = new SimulatedSource([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, ['deliver', 'silence']);
   const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, silentMs: 40 });
   await reader.start();
@@ -233,7 +233,7 @@ test('a silent client is started again and reading goes on', async () => {
   await reader.close();
 });
 
-test('a client that stays silent is given up with an error, not waited for for ever', async () => {
+test('a client that stays silent fails the reader instead of blocking it', async () => {
   const source = new SimulatedSource([0], 1, ['silence', 'silence', 'silence', 'silence', 'silence']);
   const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, silentMs: 20 });
   await reader.start();
@@ -243,7 +243,7 @@ test('a client that stays silent is given up with an error, not waited for for e
   await reader.close();
 });
 
-test('a client that ends is started again and reading goes on', async () => {
+test('a client that ends is restarted and reading continues', async () => {
   const source = new SimulatedSource([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, [
     'deliver',
     'end',
@@ -258,7 +258,7 @@ test('a client that ends is started again and reading goes on', async () => {
   await reader.close();
 });
 
-test('a client that ends whenever it is started is given up, with an error that is not tried again', async () => {
+test('a client that ends after every start fails the reader with a permanent error', async () => {
   const source = new SimulatedSource([0], 1, ['end', 'end', 'end', 'end', 'end']);
   const reader = new FencedReader(source, { [name]: offset(0) }, options);
   await reader.start();
@@ -269,7 +269,7 @@ test('a client that ends whenever it is started is given up, with an error that 
   await reader.close();
 });
 
-test('a client is held up when few but large records wait', async () => {
+test('a client is paused when a few large records are waiting', async () => {
   const source = new SimulatedSource([...Array(40).keys()], 40, []);
   const reader = new FencedReader(source, { [name]: offset(0) }, { ...options, bufferedRecords: 1000, bufferedBytes: 5 }); // prettier-ignore
   await reader.start();

@@ -1,4 +1,4 @@
-/** Group commit by itself: when an append is acknowledged, what goes together, and what is refused. */
+/** Unit tests of group commit: when an append is acknowledged, what a commit takes, and what is rejected. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
@@ -14,7 +14,7 @@ interface UnderWay {
   end(error?: Error): void;
 }
 
-/** Commits that end when the test says so, and what was answered to each append so far. */
+/** Commits that end when the test decides, and the result of each append so far. */
 function heldCommits() {
   const begun: UnderWay[] = [];
   const answers: string[] = [];
@@ -38,12 +38,12 @@ function heldCommits() {
   return { begun, answers, add, commits };
 }
 
-/** All that goes on by itself has gone on. */
+/** Waits five turns of the event loop, enough for all pending work to run. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 5; i++) await turn();
 }
 
-test('an append is acknowledged when its commit has ended, and not before; one commit is under way at a time', async () => {
+test('an append is acknowledged when its commit has ended, and not before; one commit runs at a time', async () => {
   const { begun, answers, add, commits } = heldCommits();
   add('a');
   add('b');
@@ -68,7 +68,7 @@ test('an append is acknowledged when its commit has ended, and not before; one c
   assert.deepEqual(answers, ['a done', 'b done', 'c done']);
 });
 
-test('all appends of a commit that failed are refused, those of the next are not', async () => {
+test('a failed commit rejects all of its appends, but none of the next commit', async () => {
   const { begun, answers, add } = heldCommits();
   add('a');
   add('b');
@@ -82,7 +82,7 @@ test('all appends of a commit that failed are refused, those of the next are not
   assert.deepEqual(answers.slice(2), ['c done']);
 });
 
-test('a commit takes what fits, in order, and what waits is bounded', async () => {
+test('a commit takes what fits, in order, and the queue is bounded', async () => {
   const { begun, answers, add } = heldCommits();
   for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) add(name);
   await settle();

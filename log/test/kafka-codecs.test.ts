@@ -1,6 +1,6 @@
 /**
- * The codecs of record batches against what Kafka's Java client 4.4.0 writes, against damage, and within their limits; and
- * what kafkajs makes of a batch that is set aside.
+ * The codecs of record batches: batches written by Kafka's Java client 4.4.0, damaged batches, size limits; and how
+ * kafkajs handles a batch that is set aside.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -15,7 +15,7 @@ import { TooLarge, unpackLz4 } from '../kafka/lz4.js';
 import { codecNames, unpackers, type CodecName } from '../kafka/unpack.js';
 import { rejectsWith } from './log-conformance.js';
 
-/** The records of batches that the console producer sent: lines of text. */
+/** The records of batches sent by the console producer: lines of text. */
 const batches: Readonly<Record<CodecName, { packed: string; sha256: string; sizeBytes: number }>> = {
   gzip: {
     packed:
@@ -95,7 +95,7 @@ const sequences = fc.array(
   },
 );
 
-test('LZ4 blocks of any literals and matches give what the format says, also where a match reaches into itself', () => {
+test('LZ4 blocks of any literals and matches decode as specified, including overlapping matches', () => {
   fc.assert(
     fc.property(sequences, literals, fc.nat(2), (parts, last, blockCount) => {
       const plain: number[] = [];
@@ -119,7 +119,7 @@ test('LZ4 blocks of any literals and matches give what the format says, also whe
   );
 });
 
-test('a batch that unpacks to too much, or not at all, becomes as many stand-ins as it has records', async () => {
+test('a batch that decompresses to too much, or not at all, becomes one stand-in for each record', async () => {
   const bomb = gzipSync(Buffer.alloc(maxBatchBytes + 1));
   const broken = packedIn('zstd').fill(0, 20, 60);
   for (const [codec, packed, reason] of [
@@ -139,7 +139,7 @@ test('a batch that unpacks to too much, or not at all, becomes as many stand-ins
   }
 });
 
-test('what is unpacked of one response is bounded: the rest is left for the next one', async () => {
+test('the decompressed size of one response is bounded: the rest is fetched again', async () => {
   const packed = gzipSync(Buffer.alloc(20 * 2 ** 20));
   const response = Buffer.concat([packed, packed, packed]);
   const part = (i: number): Buffer => response.subarray(i * packed.length, (i + 1) * packed.length);
@@ -148,7 +148,7 @@ test('what is unpacked of one response is bounded: the rest is left for the next
   assert.equal((await unpackBatch('gzip', Buffer.from(packed))).length, 20 * 2 ** 20);
 });
 
-test('a batch of more records than kafkajs takes cannot be set aside: an error names its offset', async () => {
+test('a batch of more records than kafkajs supports cannot be set aside: an error names its offset', async () => {
   const most = 100_000;
   assert.ok((await unpackBatch('gzip', recordsOf(most))).length > most);
   await assert.rejects(unpackBatch('gzip', recordsOf(most + 1)), {
@@ -157,12 +157,12 @@ test('a batch of more records than kafkajs takes cannot be set aside: an error n
   });
 });
 
-test('a batch whose header is not where kafkajs has it is an error, not something to set aside', async () => {
+test('a batch without a header before its records is an error and is not set aside', async () => {
   await rejectsWith('log.corrupt', unpackBatch('gzip', Buffer.from('not gzip')));
   await rejectsWith('log.corrupt', unpackBatch('lz4', batchOf('zstd', Buffer.from('?'), 0, 1).subarray(61)));
 });
 
-test('a response is decoded whole by kafkajs with deflated bytes that are no gzip', async () => {
+test('kafkajs decodes a whole response with deflated bytes that are not gzip', async () => {
   const records = await decodeByKafkajs(batchOf('gzip', deflateRawSync('x'), 7, 1));
   assert.equal(records.length, 1);
 });
@@ -176,7 +176,7 @@ function sequence(bytes: Uint8Array, distance: number, length: number): number[]
   return [...lengthBytes(bytes.length, length, 1), ...bytes, distance & 255, distance >> 8, ...rest];
 }
 
-/** Token and the literals' length; the match's goes behind them. */
+/** The token and the literals' length; the match's length follows. */
 function lengthBytes(count: number, match: number, hasMatch: number): number[] {
   const token = (Math.min(count, 15) << 4) | (hasMatch * Math.min(match - 4, 15));
   return [token, ...lengthRest(count)];
@@ -199,8 +199,8 @@ function u32(value: number): Buffer {
   return bytes;
 }
 
-/** A record batch as it lies in a response. */
-/** So many records of a batch that cannot be unpacked, at offset 7. */
+/** A record batch as contained in a response. */
+/** A batch of `count` records that cannot be decompressed, at offset 7. */
 function recordsOf(count: number): Buffer {
   return batchOf('gzip', Buffer.from('?'), 7, count).subarray(61);
 }

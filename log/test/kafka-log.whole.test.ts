@@ -1,4 +1,4 @@
-/** The log on a real Kafka broker: the suite of every log, and what only a broker can do to us. */
+/** The log on a real Kafka broker: the conformance suite of all logs, and tests specific to a broker. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ logConformance(
   skip,
 );
 
-test('roles that make the log at the same time agree on its id', { skip }, async () => {
+test('roles that create the log at the same time agree on its id', { skip }, async () => {
   const own = options();
   const logs = await Promise.all([1, 2, 3, 4].map(() => openKafkaLog(own)));
   assert.equal(new Set(logs.map((log) => log.id)).size, 1);
@@ -109,7 +109,7 @@ test('retention that went past a stored position is out of range, not skipped', 
 });
 
 test(
-  'a topic made anew under a running reader stops it: the log is not the one it read',
+  'a topic recreated under a running reader stops it: the log is not the one it read',
   { skip },
   async () => {
     const own = options({ silentMs: 2000 });
@@ -252,7 +252,7 @@ async function withAdmin(body: (admin: Admin) => Promise<unknown>): Promise<void
   await admin.disconnect();
 }
 
-/** Deletion goes on for a moment after it was acknowledged. */
+/** Deletion continues for a moment after it was acknowledged. */
 async function createAgain(admin: Admin, topic: string): Promise<void> {
   await eventually(`${topic} can be created again`, () =>
     admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false),

@@ -1,6 +1,6 @@
 /**
- * What others do to the log's topics on a real broker: produce in every codec and of any size, change settings, add
- * partitions, hold transactions open, delete topics and make them again. The others are Kafka's own tools.
+ * What other programs do to the log's topics on a real broker: produce in every codec and of any size, change settings,
+ * add partitions, hold transactions open, delete and recreate topics. Kafka's own tools play the other programs.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -274,7 +274,7 @@ test(
 );
 
 test(
-  'topics that were deleted are missed by name, by whoever runs and by whoever starts, and nothing is made again',
+  'deleted topics are reported by name, by running and by starting processes, and are not recreated',
   { skip },
   async (t) => {
     const memory = makeMemory();
@@ -370,7 +370,7 @@ test(
   },
 );
 
-/** Closed with the test, also when it fails half-way. */
+/** Closed with the test, even if it fails half-way. */
 async function sendTo(topic: string, partitions: readonly number[]): Promise<void> {
   await withKafka(async (kafka) => {
     const producer = kafka.producer();
@@ -390,7 +390,7 @@ async function open(t: TestContext, own: KafkaLogOptions): Promise<LogWriter> {
 }
 
 const healthy: LogHealth = { warnings: [], unreadRecords: 0, heldBackRecords: 0, setAsideRecords: 0 };
-/** A producer that lets messages of 5 MB through. */
+/** A producer that accepts messages of 5 MB. */
 const big = {
   codec: 'gzip',
   properties: { 'max.request.size': '60000000', 'buffer.memory': '200000000' },
@@ -448,7 +448,7 @@ async function configOf(topic: string): Promise<string[]> {
   return values;
 }
 
-/** As a version of ours that did not set what it sets now. */
+/** Topics as created by an earlier version, which set fewer settings. */
 async function makeOldTopic(
   admin: Admin,
   topic: string,

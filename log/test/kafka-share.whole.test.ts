@@ -1,4 +1,4 @@
-/** Sharing partitions by a consumer group of a real Kafka broker. */
+/** Sharing partitions through a consumer group of a real Kafka broker. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -34,7 +34,7 @@ const ascending = (a: number, b: number): number => a - b;
 const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 const join = (log: LogWriter): Promise<Share> => log.share({ group: 'workers', members: 1, member: 0 });
 
-/** Until the shares have these sizes, in any order, and together every partition once. */
+/** Waits until the shares have these sizes, in any order, and together contain every partition once. */
 async function untilDealt(log: LogWriter, shares: readonly Share[], sizes: readonly number[]): Promise<void> {
   const hands = (): (readonly string[])[] => shares.map((share) => share.partitions());
   await eventually(
@@ -59,7 +59,8 @@ test(
     const had = first.partitions();
     const third = await join(log);
     await untilDealt(log, [first, second, third], [2, 1, 1]);
-    for (const name of first.partitions()) assert.ok(had.includes(name), 'who stays gets nothing new');
+    for (const name of first.partitions())
+      assert.ok(had.includes(name), 'a remaining member gets nothing new');
     await first.leave();
     await untilDealt(log, [second, third], [2, 2]);
     await Promise.all([second.leave(), third.leave()]);
@@ -158,7 +159,7 @@ function makeDataDir(): string {
   return dataDir;
 }
 
-/** Until the stranger is in the group; its client id, as far as a client of ours can know it. */
+/** Waits until the foreign consumer is in the group; returns its client id, if our client can find it. */
 async function untilMember(prefix: string, protocol: 'classic' | 'consumer'): Promise<string | undefined> {
   const kafka = new kafkajs.Kafka({ brokers: [broker().address], logLevel: kafkajs.logLevel.NOTHING });
   const admin = kafka.admin();

@@ -1,6 +1,6 @@
 /**
- * What every log must do: one suite for the embedded log and for Kafka. A harness makes fresh logs; each test gets its
- * own. Values are numbered texts, so that a record read can be traced to the append it came from.
+ * The conformance suite of all logs, embedded and Kafka. A harness creates a fresh log for each test. Values are
+ * numbered texts, so that a record can be traced to its append.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -19,7 +19,7 @@ import {
 } from '../log.js';
 import { partitionOf } from '../partitioner.js';
 
-/** One log, opened as often as a test likes. */
+/** One log, which a test may open several times. */
 export interface LogHarness {
   openWriter(): Promise<LogWriter>;
   openLog(): Promise<Log>;

@@ -17,7 +17,7 @@ const cutOf = (logId: LogId, pageviews: number, equivs: number): Cut => ({
   next: { 'pageviews/0': offset(pageviews), 'equivs/0': offset(equivs) },
 });
 
-/** A manifest, with a data file that the trimmer looks at from outside alone; returns the path of the file. */
+/** Writes a manifest with a data file, of which the trimmer checks only name and size; returns the file's path. */
 function store(dataDir: string, to: number, besides: readonly string[] = []): string {
   const dir = partitionDir(dataDir, 'pageviews/0');
   const manifests = manifestsDir(dataDir, 'pageviews/0');
@@ -44,7 +44,7 @@ test('the lowest of several cuts is the least on every partition', () => {
   assert.deepEqual(lowestOf([cutOf(id, 50, 9), cutOf(id, 70, 3)]), cutOf(id, 50, 3));
 });
 
-test('the window is kept for pageviews alone, as far as the last run brought new ones', () => {
+test('the window is kept for pageviews only, and at most by what the last run added', () => {
   const id = 'x' as LogId; // any id
   const lastRun = { from: cutOf(id, 60, 1).next, to: cutOf(id, 70, 9).next };
   assert.deepEqual(withWindow(cutOf(id, 50, 9), lastRun, 5), cutOf(id, 45, 9));

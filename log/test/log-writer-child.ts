@@ -1,7 +1,7 @@
 /**
- * A process that appends to an embedded log until it is killed. Writes one line to stdout for what it was told:
- * `+ <texts>` when they are durable, `! <code>` when they were refused. Arguments: directory, segment bytes, a name
- * that makes its texts unique.
+ * A process that appends to an embedded log until it is killed. Writes a line to stdout for each result: `+ <texts>`
+ * when they are durable, `! <code>` when they were rejected. Arguments: directory, segment bytes, a name that makes its
+ * texts unique.
  */
 import { writeSync } from 'node:fs';
 import { SwaError } from '../../lib/errors/errors.js';

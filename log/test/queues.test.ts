@@ -82,7 +82,7 @@ test('a failed item with a delay waits for it', () =>
     await queue.close();
   }));
 
-test('a lease lasts as long as it is said to, and no longer', () =>
+test('a lease lasts exactly its configured time', () =>
   withDir(async (dir) => {
     let now = 0;
     const queue = SingleConsumerQueue.open(dir, () => now, { leaseMs: 1000 });
@@ -204,7 +204,7 @@ test('any interleaving of two workers, clock and reopening hands out every item 
   );
 });
 
-test('a job asked for by one role is taken by another, whole', () =>
+test('a job added by one role is taken by another, unchanged', () =>
   withDir(async (dir) => {
     const asking = openJobQueue(dir, 'batch-run', () => 5);
     const working = openJobQueue(dir, 'batch-run', () => 5);
@@ -217,7 +217,7 @@ test('a job asked for by one role is taken by another, whole', () =>
     await Promise.all([asking.close(), working.close()]);
   }));
 
-test('whether a queue holds anything can be seen without opening it; where it cannot be told, it may', () =>
+test('a queue is seen to be empty without opening it; one that cannot be read counts as not empty', () =>
   withDir(async (dir) => {
     const queue = SingleConsumerQueue.open(dir, () => 0);
     assert.equal(isEmptyQueue(dir), true);

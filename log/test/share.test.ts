@@ -11,7 +11,7 @@ import { eventually } from '../../test/eventually.js';
 
 const partitions = partitionsOf(7);
 
-/** What each member of a group says it had: anything, also what others say they had, or what there is not. */
+/** The partitions each member reports it had: any, including those of others or nonexistent ones. */
 const histories = fc
   .dictionary(
     fc.string({ minLength: 1, maxLength: 4 }),
@@ -20,7 +20,7 @@ const histories = fc
   )
   .map((had) => new Map(Object.entries(had)));
 
-test('every partition is dealt to exactly one member, and no member has two more than another', () => {
+test('every partition is assigned to exactly one member, and no member has two more than another', () => {
   fc.assert(
     fc.property(histories, (had) => {
       const dealt = assignPartitions(partitions, had);
@@ -32,7 +32,7 @@ test('every partition is dealt to exactly one member, and no member has two more
   );
 });
 
-test('with replicas every partition is dealt to so many members, as far as there are any, and to none twice', () => {
+test('with replicas every partition is assigned to that many different members, or to all if there are fewer', () => {
   fc.assert(
     fc.property(histories, fc.integer({ min: 2, max: 4 }), (had, replicas) => {
       const dealt = assignPartitions(partitions, had, replicas);
@@ -50,7 +50,7 @@ test('with replicas every partition is dealt to so many members, as far as there
   );
 });
 
-test('a deal does not depend on the order of members, and dealing again moves nothing', () => {
+test('an assignment does not depend on the order of members, and assigning again moves nothing', () => {
   fc.assert(
     fc.property(histories, (had) => {
       const dealt = assignPartitions(partitions, had);
@@ -61,7 +61,7 @@ test('a deal does not depend on the order of members, and dealing again moves no
   );
 });
 
-test('only as much moves as a newcomer gets, and what a leaver had', () => {
+test('only the share of a new member moves, or that of a member that left', () => {
   fc.assert(
     fc.property(histories, fc.string({ minLength: 5 }), (first, newcomer) => {
       const before = assignPartitions(partitions, first);
@@ -86,7 +86,7 @@ test('fixed shares are all partitions, each in one', () => {
   assert.equal(fixedShare(partitions, { members: 1, member: 0 }).kind, 'fixed');
 });
 
-test('who hears nothing from the group has nothing, until it hears again; and joins anew meanwhile', async () => {
+test('a member without contact to the group has no partitions until contact returns, and rejoins', async () => {
   const group = new SilentGroup();
   const share = await shareOf(group, 'here');
   group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
@@ -100,7 +100,7 @@ test('who hears nothing from the group has nothing, until it hears again; and jo
   assert.equal(group.left, group.members);
 });
 
-test('each data directory has all partitions among its members, and who does not introduce itself as we do gets none', async () => {
+test('each data directory assigns all partitions to its members, and a foreign member gets none', async () => {
   const share = await shareOf(new SilentGroup(), 'here');
   const dealt = share.rules.assign(
     new Map([
@@ -120,7 +120,7 @@ test('each data directory has all partitions among its members, and who does not
   await share.leave();
 });
 
-test('a group that refuses us names its members, leaves us without partitions, and is tried again', async () => {
+test('if a group rejects us, the error names its members, we have no partitions, and we retry', async () => {
   const group = new SilentGroup();
   const share = await shareOf(group, 'here', [{ id: 'm-1', clientId: 'stranger', host: '192.0.2.7' }]);
   group.joined?.assigned([{ topic: 'pageviews', partition: 3 }]);
@@ -136,7 +136,7 @@ test('a group that refuses us names its members, leaves us without partitions, a
   await share.leave();
 });
 
-/** What a member says when it joins. */
+/** A member's introduction. */
 function introduction(home: string, ...had: string[]): string {
   return JSON.stringify({ home, had });
 }
@@ -160,7 +160,7 @@ function shareOf(
   });
 }
 
-/** A group that takes members in and says nothing. */
+/** A group that accepts members and sends nothing. */
 class SilentGroup {
   members = 0;
   left = 0;

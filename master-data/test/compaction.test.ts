@@ -61,7 +61,7 @@ test('small files become few large ones with the same rows in the same order', a
   assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
 });
 
-test('a pinned snapshot can be read whole until it is released; then its files go', async (t) => {
+test('a pinned snapshot can be read completely until it is released; then its files are removed', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await commitRounds(house, 0, 3);
   const pinned = pinSnapshot(house.dataDir, 'test');
@@ -78,7 +78,7 @@ test('a pinned snapshot can be read whole until it is released; then its files g
   assert.equal(manifests.length, keptManifests);
 });
 
-test('the pin of a dead process holds nothing', async (t) => {
+test('the pin of a dead process has no effect', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await commitRounds(house, 0, 1);
   const code = `
@@ -94,7 +94,7 @@ test('the pin of a dead process holds nothing', async (t) => {
   assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
 });
 
-test('pins in a copy hold nothing there, while their owner reads on', async (t) => {
+test('pins have no effect in a copied directory while their owner continues to read', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await commitRounds(house, 0, 1);
   const pin = pinSnapshot(house.dataDir, 'batch run');
@@ -107,7 +107,7 @@ test('pins in a copy hold nothing there, while their owner reads on', async (t) 
   assert.equal((pinnedManifests(house.dataDir) as Map<unknown, unknown>).size, 2);
 });
 
-test('a damaged file is not compacted into a sound one; the facts go on all the same', async (t) => {
+test('a damaged file is not compacted into an intact one, and new facts are still committed', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await commitRounds(house, 0, 3);
   const [file] = takeSnapshot(house.dataDir).files;
@@ -162,7 +162,7 @@ for (const [what, error, isTriedAgain] of [
   });
 }
 
-test('whoever stops the sink does not wait for a compaction: it is ended, and harms nothing', async (t) => {
+test('stopping the sink interrupts a compaction, which harms nothing', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   const { dataDir, log } = house;
   const round = (i: number): Promise<void> =>

@@ -1,6 +1,6 @@
 /**
- * The sink under kill -9: at each named step of its commit and at any moment. The ledger of what was appended lives
- * here, outside of the processes that are killed.
+ * The sink under kill -9: at each named step of its commit and at random moments. The list of appended records is kept
+ * here, outside the killed processes. RUNS=n multiplies the rounds.
  */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -22,7 +22,7 @@ function startChild(order: ChildOrder): ChildProcess {
   return spawn(process.execPath, [childPath, JSON.stringify(order)], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** How it ended: 'SIGKILL', or 'exit 0', or 'exit 1: <what it said>'. */
+/** How the process ended: 'SIGKILL', 'exit 0', or 'exit 1: <output>'. */
 async function endOfChild(child: ChildProcess): Promise<string> {
   let said = '';
   child.stderr?.on('data', (piece: Buffer) => (said += piece.toString()));
@@ -30,7 +30,7 @@ async function endOfChild(child: ChildProcess): Promise<string> {
   return signal ?? `exit ${code}${said === '' ? '' : `: ${said.trim()}`}`;
 }
 
-/** Deterministic, so that a failing round can be run again. */
+/** Deterministic, so that a failing round can be repeated. */
 function makeRandom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {

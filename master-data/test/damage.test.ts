@@ -1,4 +1,4 @@
-/** Damage is found before use: one flipped bit in any sealed file, a file cut short, a file that is gone. */
+/** Damage is detected before use: a flipped bit in any sealed file, a truncated file, a missing file. */
 import assert from 'node:assert/strict';
 import {
   copyFileSync,
@@ -32,7 +32,7 @@ async function makeDataset(house: House): Promise<void> {
   }
 }
 
-/** What the batch layer does before it reads. */
+/** The checks of the batch layer before it reads. */
 async function takeAndVerify(dataDir: string): Promise<void> {
   await verifySnapshotFiles(takeSnapshot(dataDir));
 }
@@ -87,7 +87,7 @@ test('a file cut short and a file that is gone are found and named, by readers a
   ]);
 });
 
-test('the audit of a whole dataset says what it checked', async (t) => {
+test('the audit of an intact dataset says what it checked', async (t) => {
   const house = await makeHouse(t, { partitions: 2 });
   await makeDataset(house);
   await house.appendRaw([{ topic: 'equivs', key: 'k', value: Buffer.from('no fact') }]);
@@ -113,7 +113,7 @@ test('the audit of a whole dataset says what it checked', async (t) => {
   });
 });
 
-test('the audit finds a manifest that was replaced by another with a sound hash of its own', async (t) => {
+test('the audit finds a manifest that was replaced by another with a valid hash', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await makeDataset(house);
   const dir = join(dirname(takeSnapshot(house.dataDir).files[0]?.path ?? ''), 'manifests');
@@ -135,7 +135,7 @@ test('a dataset and a log that do not belong together are refused by sink and au
   await assert.rejects(drainLogToMaster(house.context, { log: other.log }), { code: 'log.mismatch' });
 });
 
-/** Puts another Parquet file in the place of the first one of pageviews/0, with manifest and hashes to match. */
+/** Replaces the first Parquet file of pageviews/0 by another one, with matching manifest and hashes. */
 async function forge(house: House, select: string): Promise<string> {
   const [file] = takeSnapshot(house.dataDir).files;
   assert.ok(file);
@@ -182,7 +182,7 @@ const forgeries = [
 ] as const;
 
 for (const [select, problems] of forgeries) {
-  test(`the audit finds what hashes cannot tell: ${select}`, async (t) => {
+  test(`the audit finds what hashes cannot show: ${select}`, async (t) => {
     const house = await makeHouse(t, { partitions: 1 });
     await house.append(Array.from({ length: 10 }, (_, i) => pageview(i)));
     await drainLogToMaster(house.context);

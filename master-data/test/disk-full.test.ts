@@ -1,6 +1,6 @@
 /**
- * A disk that takes no more: the sink reports it and goes on by itself when there is room. The limit is RLIMIT_FSIZE,
- * raised from outside step by step, so that different writes of a commit fail: the spool, then the Parquet file.
+ * A full disk: the sink reports it and continues by itself when there is room. The limit is RLIMIT_FSIZE, raised step
+ * by step from outside, so that different writes of a commit fail: the spool, then the Parquet file.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

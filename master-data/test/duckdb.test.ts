@@ -1,4 +1,4 @@
-/** DuckDB as this house opens it can do its work and nothing else. */
+/** DuckDB as opened here can do its work and nothing else. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { openDuckDb, sqlName, sqlParquet, sqlText } from '../duckdb.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-test('SQL reaches the allowed directories and nothing else, and cannot lift that', async (t) => {
+test('SQL reaches the allowed directories and nothing else, and cannot change that', async (t) => {
   const dir = tempDir("duck'db");
   const inside = join(dir, 'in');
   mkdirSync(inside);
@@ -57,7 +57,7 @@ test('what does not fit in memory is spilled to the temp directory', async (t) =
   assert.deepEqual(await result.getRows(), [[4_000_000n]]);
 });
 
-test('a file that replaces another at once is read, not what is remembered of the other', async (t) => {
+test('a file that replaces another at the same path is read, not the cached content of the old one', async (t) => {
   const dir = tempDir('duckdb');
   const path = join(dir, 'facts.parquet.tmp');
   const duckdb = await openDuckDb({

@@ -1,4 +1,6 @@
-/** Offsets with holes, as Kafka's control records leave them: kept as ranges, told apart from losses by the audit. */
+/**
+ * Offsets with holes, as Kafka's control records leave them: kept as ranges; the audit distinguishes them from losses.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDataDir } from '../../lib/files/data-dir.js';
@@ -31,14 +33,14 @@ import { tempDir } from '../../test/temp-dir.js';
 const name: PartitionName = 'pageviews/0';
 const urls = new UrlRules({ queryAllow: [] });
 
-/** One partition in memory: records at chosen offsets, an end, and an earliest offset still retained. */
+/** A log with one partition in memory: records at chosen offsets, an end, and the earliest retained offset. */
 class HoleyLog implements Log {
   readonly id = 'holey-log' as LogId; // branding
   readonly partitions: PartitionName[] = [name];
   readonly records = new Map<number, Uint8Array>();
   end = 0;
   start = 0;
-  /** Where it stops giving records, as while a broker starts again. */
+  /** Offset at which it stops returning records, as while a broker restarts. */
   silentFrom = Infinity;
 
   put(at: number): void {
@@ -92,7 +94,7 @@ function makePlace(): ReturnType<typeof contextOf> {
   return context;
 }
 
-test('holes between and inside of files stay holes, and the ranges of the files still touch', async () => {
+test('holes between and inside files stay holes, and the ranges of the files stay contiguous', async () => {
   const context = makePlace();
   const { dataDir } = context.config;
   const log = new HoleyLog();
@@ -137,7 +139,7 @@ test('holes that the log no longer retains are counted as unseen', async () => {
   assert.deepEqual([checked.holes, checked.holesUnseen], [6, 2]);
 });
 
-test('holes that a silent log was not seen at are counted as unseen', async () => {
+test('holes that a silent log could not confirm are counted as unseen', async () => {
   const context = makePlace();
   const log = new HoleyLog();
   for (const at of [0, 2, 3, 6]) log.put(at);
@@ -149,7 +151,7 @@ test('holes that a silent log was not seen at are counted as unseen', async () =
   assert.deepEqual([checked.holes, checked.holesUnseen], [3, 2]);
 });
 
-test('records the log has dropped before they were stored are skipped when that is asked for, and named ever after', async () => {
+test('records deleted before they were stored are skipped on request, and listed as a gap from then on', async () => {
   const context = makePlace();
   const { dataDir } = context.config;
   const log = new HoleyLog();
@@ -191,7 +193,7 @@ test('records the log has dropped before they were stored are skipped when that 
   assert.equal(checked.skippedOffsets, 4 + 9);
 });
 
-test('a dataset that has nothing yet begins behind a gap; files on two sides of one are never merged', async () => {
+test('an empty dataset can begin after a gap; files on both sides of a gap are never merged', async () => {
   const context = makePlace();
   const log = new HoleyLog();
   const merge = { fanIn: 2, maxRows: 100, maxBytes: 1_000_000 };
@@ -212,7 +214,7 @@ test('a dataset that has nothing yet begins behind a gap; files on two sides of 
   assert.deepEqual(ranges, [[5, 6], [10, 12]]); // prettier-ignore
 });
 
-test('a gap is not skipped while a sink is at work, nor over another log', async () => {
+test('a gap is not skipped while a sink is running, nor with another log', async () => {
   const context = makePlace();
   const log = new HoleyLog();
   log.put(0);

@@ -49,7 +49,7 @@ export function contextOf(dataDir: string, change: Partial<Config> = {}): RoleCo
   return { config, clock: systemClock, logger: pino({ level: 'silent' }) };
 }
 
-/** A pageview that its number tells apart from all others. */
+/** A pageview identified by its number. */
 export function pageview(i: number, change: Partial<Pageview> = {}): Pageview {
   return {
     type: 'pageview',

@@ -1,6 +1,6 @@
 /**
- * Any interleaving of append, sink, compaction, crash, restart and readers keeps the dataset whole: on the real file
- * system, with a crash played as what the disk held at that very step (the directory is copied there, and put back).
+ * Any interleaving of append, sink, compaction, crash, restart and readers keeps the dataset intact, on the real file
+ * system. A crash is simulated by copying the directory at that step and restoring the copy.
  */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
@@ -71,7 +71,7 @@ class Scene {
     if (command.do === 'release') this.#pins.shift()?.pinned.release();
   }
 
-  /** What must hold after every command. */
+  /** The invariants after every command. */
   async check(): Promise<void> {
     const { dataDir, log } = this.#house;
     const cut = masterCut(dataDir);
@@ -82,7 +82,7 @@ class Scene {
     for (const { pinned } of this.#pins) await verifySnapshotFiles(pinned.snapshot);
   }
 
-  /** What must hold once a sink came through. */
+  /** The invariants after a sink has finished. */
   async checkAll(): Promise<void> {
     await this.#sink(1000, undefined);
     await this.check();

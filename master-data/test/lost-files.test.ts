@@ -1,4 +1,6 @@
-/** What a partial restore, or a bad disk, leaves: the sink stops by name, and facts are never removed (I10). */
+/**
+ * What a partial restore or a bad disk leaves: the sink stops and names the file, and facts are never removed (I10).
+ */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -65,7 +67,7 @@ for (const [what, spoil] of [
   });
 }
 
-test('a data file that is gone, or was cut short, stops the sink by name', async (t) => {
+test('a missing or truncated data file stops the sink with an error that names it', async (t) => {
   const { house } = await makeStored(t);
   const { path } = takeSnapshot(house.dataDir).files[1] ?? assert.fail();
   const bytes = readFileSync(path);
@@ -80,7 +82,7 @@ test('a data file that is gone, or was cut short, stops the sink by name', async
   await drainLogToMaster(house.context);
 });
 
-test('a root that is gone stops the sink; no new one is made beside the facts', async (t) => {
+test('a missing root stops the sink; no new one is created beside the facts', async (t) => {
   const { house } = await makeStored(t);
   const root = join(house.dataDir, 'master', 'root.json');
   rmSync(root);

@@ -1,4 +1,4 @@
-/** The chain of manifests by itself: each number is given once. */
+/** Unit test of the chain of manifests: each number is given once. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
@@ -11,7 +11,7 @@ const gap = (toOffset: number) => ({
   gaps: [{ fromOffset: offset(0), toOffset: offset(toOffset), acceptedAt: 0, reason: 'test' }],
 });
 
-test('a manifest is put where there is none: the one that comes late is refused, and what is there stays', () => {
+test('a manifest number is given once: the later writer is rejected, and the existing manifest stays', () => {
   const dataDir = tempDir('manifest');
   const name: PartitionName = 'pageviews/0';
   const partitions = [name];

@@ -1,4 +1,4 @@
-/** Files without the columns that came later are read like any others, alone and beside newer ones. */
+/** Files without later columns are read like any others, alone and beside newer ones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -13,7 +13,7 @@ const newView = (i: number) => pageview(i, { country: 'DE', importId: `import:${
 
 const ten = (from: number): number[] => Array.from({ length: 10 }, (_, i) => from + i);
 
-/** The optional columns of all rows in the order of the log, and the files they are in. */
+/** Returns the optional columns of all rows in log order, and the files they are in. */
 async function columnsOf(
   house: House,
 ): Promise<{ readonly files: number; readonly rows: readonly unknown[] }> {

@@ -1,4 +1,4 @@
-/** Files as earlier versions left them: without the columns that came later, and with facts that are refused today. */
+/** Files as earlier versions wrote them: without later columns, and with facts that are rejected today. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fact } from '../../facts/fact.js';

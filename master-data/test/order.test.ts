@@ -1,4 +1,7 @@
-/** A manifest gets its name when all that it names is on the disk, and nothing goes before what replaces it is. */
+/**
+ * A manifest is linked only when everything it lists is on the disk, and a file is removed only when its replacement
+ * is.
+ */
 import { test } from 'node:test';
 import { OrderRun } from '../../test/faults/order-run.js';
 import { shimSkip } from '../../test/faults/shim.js';

@@ -1,6 +1,7 @@
 /**
- * A sink in a process of its own, for tests that kill it: `node sink-child.js '<ChildOrder>'`. Prints 'open' once it
- * works; ends with 0 when it has committed what the log held at its start, with 1 and the error on stderr, its code in the first line.
+ * A sink in its own process, for tests that kill it: `node sink-child.js '<ChildOrder>'`. Prints 'open' once it runs;
+ * exits with 0 when it has committed what the log held at its start, with 1 and the error on stderr, its code in the
+ * first line.
  */
 import { readSync } from 'node:fs';
 import { inspect } from 'node:util';
@@ -17,9 +18,9 @@ export interface ChildOrder {
   readonly partitions: number;
   readonly maxRows: number;
   readonly fanIn: number;
-  /** Dies by SIGKILL right after the n-th time (from 1) of this step. */
+  /** Kills itself by SIGKILL right after the n-th time (from 1) of this step. */
   readonly killAt?: { readonly step: CommitStep; readonly time: number };
-  /** Works without the lock, as a sink on another host would. */
+  /** Runs without the lock, as a sink on another host would. */
   readonly unlocked?: boolean;
   /** Stands still at this step, every time, until a byte comes in on stdin. */
   readonly waitAt?: CommitStep;

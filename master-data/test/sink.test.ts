@@ -1,4 +1,4 @@
-/** The sink's first duty: every record of the log in exactly one row, in order, with its own content. */
+/** The sink's main guarantee: every record of the log in exactly one row, in order, with its own content. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -102,12 +102,12 @@ test('rows say field by field what the facts say, and keep the order of the log'
   );
 });
 
-/** Records as a foreign producer may write them: no facts, odd facts, and facts in odd JSON. */
+/** Records as a foreign producer may write them: not facts, unusual facts, and facts in unusual JSON. */
 const foreign: readonly (readonly [what: string, text: string | Buffer])[] = [
   ['nothing', ''],
   ['no JSON', '{"type":"pageview"'],
   ['no object', '[1, 2]'],
-  ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe, 0x00, 0x80, 0x0a, 0x22])],
+  ['bytes that are not UTF-8', Buffer.from([0xff, 0xfe, 0x00, 0x80, 0x0a, 0x22])],
   ['a wrong field', JSON.stringify({ ...pageview(1), visitor: 7 })],
   ['the other topic', JSON.stringify(equiv(1))],
   ['JSON over several lines', JSON.stringify(pageview(2), undefined, 2)],
@@ -121,7 +121,7 @@ const foreign: readonly (readonly [what: string, text: string | Buffer])[] = [
   ['keys escaped', JSON.stringify(pageview(10)).replace('visitor', '\\u0076isitor')],
 ];
 
-test('a record that is no fact keeps its bytes and its reason; odd JSON means what decodeRecord says', async (t) => {
+test('a record that is not a fact keeps its bytes and its reason; odd JSON means what decodeRecord says', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   const values = foreign.map(([, text]) => (typeof text === 'string' ? Buffer.from(text) : text));
   await house.appendRaw(values.map((value) => ({ topic: 'pageviews', key: 'k', value })));
@@ -149,7 +149,7 @@ test('a record that is no fact keeps its bytes and its reason; odd JSON means wh
   }
 });
 
-test('what passes as a plain pageview is one to decodeRecord too, and cannot be read in two ways', () => {
+test('what passes as a plain pageview is valid for decodeRecord too, and unambiguous', () => {
   const unit = fc.oneof(
     { weight: 60, arbitrary: fc.constantFrom('a', ':', '/', 'é', '😀', '\u007f') },
     { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },
@@ -237,7 +237,7 @@ test('a sink that is stopped has committed what it had read', async (t) => {
   assert.deepEqual(spools(), []);
 });
 
-test('without a sink, whoever needs the facts brings the master dataset up to the log itself', async (t) => {
+test('without a sink, a caller that needs the facts brings the master dataset up to the log itself', async (t) => {
   const house = await makeHouse(t);
   assert.equal(masterCut(house.dataDir), undefined);
   assert.throws(() => takeSnapshot(house.dataDir), { code: 'master.missing' });
@@ -280,7 +280,7 @@ test('a sink that waits for a catch-up can be stopped; a second sink is refused'
   await assert.rejects(startSink(house.context), { code: 'data-dir.in-use' });
 });
 
-test('who waits for a sink that goes away does its work', async (t) => {
+test('a caller that waits for a sink takes over when the sink ends', async (t) => {
   const house = await makeHouse(t);
   await house.append([pageview(1)]);
   const lock = OwnerLock.acquire(sinkLockPath(house.dataDir), 'sink');
@@ -290,7 +290,7 @@ test('who waits for a sink that goes away does its work', async (t) => {
   assert.deepEqual((await caughtUp).next, await house.log.latest());
 });
 
-test('a start removes no facts: what a crash left goes when its offsets are stored anew', async (t) => {
+test('a start removes no facts: files left by a crash are removed once their offsets are stored again', async (t) => {
   const house = await makeHouse(t, { partitions: 1 });
   await house.append([pageview(1)]);
   await drainLogToMaster(house.context);

@@ -14,7 +14,7 @@ import { sqlText } from '../duckdb.js';
 import { TextColumn } from '../arrays/text-column.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-/** Around the length that fits an entry, and up to a memory page and beyond. */
+/** Lengths around the one that fits an entry, and up to a memory page and beyond. */
 const text = fc.oneof(
   fc.string({ maxLength: 14 }),
   fc.string({ unit: 'binary', maxLength: 14 }),

@@ -1,4 +1,4 @@
-/** The acker by itself: reports in any order, late reports, time-outs, and what an entry costs. */
+/** Unit tests of the acker: reports in any order, late reports, timeouts, and the size of an entry. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
@@ -67,12 +67,12 @@ test('a tree is acked by its last report, never before and only once, in whateve
   );
 });
 
-test('a failure is answered once, at once after the init, and later reports change nothing', () => {
+test('a failure is answered once, right after the init, and later reports change nothing', () => {
   const { acker, answers } = ackerWithLog();
   const slot = acker.begin(3, 0);
   const generation = acker.generationOf(slot);
   acker.fail(slot, generation, 1);
-  assert.equal(answers.length, 0, 'nobody to answer before the init');
+  assert.equal(answers.length, 0, 'no answer before the init');
   acker.init(slot, generation, 1, 2, 2);
   acker.ack(slot, generation, 1, 2, 3);
   acker.fail(slot, generation, 3);
@@ -174,7 +174,7 @@ test('an entry is 19 bytes for a tree of 2 tuples and for one of 10,000', () => 
   assert.deepEqual(bytesPerTree, [19, 19]);
 });
 
-test('slots are used again: entries take room for the most trees ever pending at once, not for all there were', () => {
+test('slots are reused: memory grows with the maximum number of pending trees, not with their total', () => {
   const { acker } = ackerWithLog();
   for (let i = 0; i < 10_000; i++) {
     const slot = acker.begin(0, i);

@@ -19,7 +19,7 @@ function passOn(tuple: Tuple, output: BoltOutput): void {
   output.ack(tuple);
 }
 
-/** numbers 0..3 -> twice (n to 2n and 2n + 1) -> sink, which treats each number by `verdict`. */
+/** The topology numbers 0..3 -> twice (n to 2n and 2n + 1) -> sink, which acks or fails each number by `verdict`. */
 function doubling(verdict: (n: number) => Verdict): Simulated & { spout: ListSpout; seen: number[] } {
   const spout = new ListSpout(itemsTo(4));
   const seen: number[] = [];
@@ -64,7 +64,7 @@ test('a bolt that throws fails the tuple, is reported, and gets the next one', (
   );
 });
 
-test('a tuple that nobody settles times out its tree, once', () => {
+test('a tuple that is never settled times out its tree, once', () => {
   const { spout, clock, topology } = doubling((n) => (n === 7 ? 'keep' : 'ack'));
   assert.equal(topology.pending, 1);
   clock.now += 999;
@@ -202,14 +202,14 @@ test('all-grouping makes the tree wait for every task', () => {
   assert.deepEqual(spout.acked, [0]);
 });
 
-test('a tracked tuple that nobody takes is acked at once', () => {
+test('a tracked tuple without receivers is acked at once', () => {
   const spout = new ListSpout(itemsTo(2));
   const { topology } = simulated((builder) => builder.setSpout('numbers', () => spout));
   topology.runUntilIdle();
   assert.deepEqual(spout.acked, [0, 1]);
 });
 
-test('a spout task is not asked for more while maxSpoutPending trees are unanswered', () => {
+test('a spout task is not called while maxSpoutPending trees are unanswered', () => {
   const spout = new ListSpout(itemsTo(100));
   const kept: (() => void)[] = [];
   const { topology } = simulated(
@@ -247,7 +247,7 @@ test('a bolt that settles a tuple twice or anchors to a settled one gets an erro
   for (const { error } of errors) assert.match(String(error), /settled/);
 });
 
-test('an error of a spout is thrown out of the turn', () => {
+test('a turn throws the error of a spout', () => {
   const broken = new ListSpout([]);
   broken.nextTuple = () => {
     throw new Error('source gone');
@@ -256,7 +256,7 @@ test('an error of a spout is thrown out of the turn', () => {
   assert.throws(() => topology.runUntilIdle(), /source gone/);
 });
 
-test('settle waits for a bolt that goes on in a promise of its own', async () => {
+test('settle waits for a bolt that continues in a promise', async () => {
   const spout = new ReplayingSpout(itemsTo(20));
   let failuresLeft = 3;
   const later = async (tuple: Tuple, output: BoltOutput): Promise<void> => {
@@ -277,7 +277,7 @@ test('settle waits for a bolt that goes on in a promise of its own', async () =>
   await Promise.all(pending);
 });
 
-test('run goes on until its signal, and other work of the process gets its turn', async () => {
+test('run continues until its signal aborts, and other work of the process runs in between', async () => {
   const stop = new AbortController();
   let immediates = 0;
   const spout = new ListSpout(itemsTo(10_000));

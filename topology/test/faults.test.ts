@@ -33,7 +33,7 @@ test('behind a slow bolt queues stop growing at their limit, and the spout waits
   assert.ok(longest >= queueLimit - 10 && longest < queueLimit + fanOut, `longest queue ${longest}`);
 });
 
-test('behind a bolt too slow for the timeout trees are played again until all are acked', () => {
+test('trees that time out behind a slow bolt are replayed until all are acked', () => {
   const spout = new ReplayingSpout(itemsTo(50));
   let slowMs = 100;
   const { topology, clock } = simulated(
@@ -80,7 +80,7 @@ test('a bolt that crashes on every third tuple loses nothing when the spout repl
   assert.equal(calls, 1000 + errors.length);
 });
 
-test('one call that emits without end is stopped before it takes the memory', () => {
+test('a call that emits without end fails before memory runs out', () => {
   const spout = new ReplayingSpout(itemsTo(1));
   let emitted = 0;
   const { topology, errors } = simulated(

@@ -1,4 +1,4 @@
-/** Each grouping's promise, on its selector. */
+/** Tests the guarantee of each grouping on its selector. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ function countsOf(chosen: readonly number[], parallelism: number): number[] {
 const many = Array.from({ length: 10_000 }, (_, i) => `key ${i}`);
 const anyKey = fc.oneof(fc.string(), fc.integer(), fc.double(), fc.bigInt(), fc.boolean(), fc.constant(null));
 
-test('shuffle gives any two tasks numbers of tuples that differ by at most one', () => {
+test('with shuffle grouping the counts of any two tasks differ by at most one', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 1, max: 9 }), (n, parallelism) => {
       const counts = countsOf(choices({ kind: 'shuffle' }, many.slice(0, n), parallelism), parallelism);
@@ -38,7 +38,7 @@ test('fields sends equal keys to one task, whatever the other fields and the sen
       const grouping: Grouping = { kind: 'fields', fields: ['key'] };
       const once = choices(grouping, keys, parallelism);
       for (const task of once) assert.ok(task >= 0 && task < parallelism);
-      // Again, behind all others, and by a sender of its own.
+      // The same key again, after all others and from another sender.
       assert.deepEqual(choices(grouping, [...keys, ...keys], parallelism).slice(keys.length), once);
       assert.deepEqual(choices(grouping, keys, parallelism, 6), once);
     }),
@@ -50,7 +50,7 @@ test('fields spreads many keys over all tasks', () => {
   for (const count of counts) assert.ok(count > 1000 && count < 1500, `counts ${counts.join(', ')}`);
 });
 
-test('fields tells lists of values apart where their texts run together alike', () => {
+test('fields distinguishes lists of values whose concatenated texts are equal', () => {
   const grouping: Grouping = { kind: 'fields', fields };
   const selector = selectorOf(grouping, { fields, parallelism: 1009, random: seededRandom(1) });
   assert.notEqual(selector.select(['ab', 'c']), selector.select(['a', 'bc']));
@@ -60,7 +60,7 @@ test('fields refuses a value without a stable identity', () => {
   assert.throws(() => choices({ kind: 'fields', fields: ['key'] }, [{}], 2), { code: 'topology.invalid' });
 });
 
-test('partial key sends one key to two tasks at most, and evens out a key that is half of everything', () => {
+test('partial key sends a key to at most two tasks, and balances a key that is half of all tuples', () => {
   const grouping: Grouping = { kind: 'partialKey', fields: ['key'] };
   const keys = many.map((key, i) => (i % 2 === 0 ? 'hot' : key));
   const chosen = choices(grouping, keys, 8);

@@ -1,6 +1,6 @@
 /**
- * Random topologies under random failures in simulated time, against an oracle that counts every tuple of every tree.
- * `RUNS=` asks for more histories.
+ * Random topologies under random failures in simulated time, compared with an oracle that counts every tuple of every
+ * tree. `RUNS=` sets the number of histories.
  */
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -14,17 +14,17 @@ const timeoutMs = 1000;
 const stepMs = 50;
 const keptForMs = 100;
 
-/** What is known of one spout tuple's tree, counted tuple by tuple. */
+/** The oracle's state of one spout tuple's tree. */
 interface Tree {
   readonly emittedAt: number;
   open: number;
-  /** Infinity while it has not. */
+  /** Infinity before that. */
   failedAt: number;
   answer: 'acked' | 'failed' | undefined;
 }
 
 interface Behaviour {
-  /** Chances in percent; the rest acks. */
+  /** Probabilities in percent; otherwise the bolt acks. */
   readonly fail: number;
   readonly throw: number;
   readonly keep: number;
@@ -38,7 +38,7 @@ class World {
 
   constructor(
     readonly random: Random,
-    /** Receivers of one emit of a component. */
+    /** Number of receivers of one emit of a component. */
     readonly receivers: ReadonlyMap<string, number>,
   ) {}
 
@@ -129,12 +129,12 @@ class RandomBolt implements Bolt<Roots> {
     if (world.chance(behaviour.keep)) this.kept.push(tuple);
     else this.finish([tuple]);
   }
-  /** Settles what it keeps, as a promise that it started would. */
+  /** Settles the tuples it keeps, as a promise started by the bolt would. */
   settleKept(): void {
     if (this.kept.length > 0) this.finish(this.kept.splice(0));
   }
 
-  /** Children anchored to all the tuples. */
+  /** Emits children anchored to all the tuples. */
   private emitChildren(tuples: readonly Tuple<Roots>[]): void {
     const { world, behaviour, output } = this;
     const roots = tuples.flatMap((tuple) => tuple.values[0]);
@@ -170,7 +170,7 @@ const shape = fc.record({
   bolts: fc.array(
     fc.record({
       parallelism: fc.integer({ min: 1, max: 3 }),
-      /** Which of the components before it the bolt takes from. */
+      /** The earlier components that the bolt subscribes to. */
       from: fc.uniqueArray(fc.nat(), { minLength: 1, maxLength: 2 }),
       all: fc.boolean(),
       behaviour: fc.record({

@@ -40,7 +40,7 @@ export class ListSpout implements Spout {
   }
 }
 
-/** Emits a failed item again, until it is acked. */
+/** Replays a failed item until it is acked. */
 export class ReplayingSpout extends ListSpout {
   override fail(id: unknown): void {
     super.fail(id);

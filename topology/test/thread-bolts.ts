@@ -1,13 +1,13 @@
-/** Bolts that the worker tests place on threads of their own. */
+/** Bolts that the tests run on worker threads. */
 import { threadId } from 'node:worker_threads';
 import type { Bolt, BoltOutput, TaskContext, Tuple } from '../index.js';
 
-/** What the data given to `createBolt` may ask for. */
+/** Options in the data given to `createBolt`. */
 export interface Wish {
   readonly kind: 'pass' | 'throwOnThird' | 'dieOnSeventh' | 'dieAtOnce' | 'holdAWhile';
 }
 
-/** Passes each number on with the thread it was seen on, unless its wish says otherwise. */
+/** Emits each number with the id of its thread, unless the options say otherwise. */
 class NumberBolt implements Bolt<[item: number]> {
   readonly outputs = { default: ['item', 'thread'] };
   private output: BoltOutput | undefined;

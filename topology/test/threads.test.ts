@@ -41,7 +41,7 @@ test('a bolt on threads passes every tuple through its threads, anchored, and ev
   assert.ok(!threadsSeen.has(threadId));
 });
 
-test('an error on the thread fails the tuple, comes with its message, and the bolt goes on', async () => {
+test('an error on the thread fails the tuple and is reported with its message, and the bolt continues', async () => {
   const spout = new ReplayingSpout(itemsTo(100));
   const { topology, errors } = withThreads(spout, { kind: 'throwOnThird' }, 1);
   await topology.settle();
@@ -65,7 +65,7 @@ test('a thread that dies fails what it held and is replaced; with replay every t
   assert.match(String(errors[0]?.error), /thread of 'far' ended with code 9/);
 });
 
-test('a bolt whose thread cannot start is given up after three deaths, and its tuples fail', async () => {
+test('a bolt whose thread cannot start is not restarted after three deaths, and its tuples fail', async () => {
   const spout = new ListSpout(itemsTo(10));
   const { topology, errors } = withThreads(spout, { kind: 'dieAtOnce' }, 1);
   await topology.settle();

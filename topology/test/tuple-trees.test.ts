@@ -1,11 +1,11 @@
-/** Trees whose ids differ in one half alone: both halves of an id must count, or a tree is complete too early. */
+/** Trees whose ids differ in one half only: both halves of an id must count, or a tree completes too early. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Random } from '../random.js';
 import { Tuple, type Edge } from '../tuple.js';
 import { TupleTrees } from '../tuple-trees.js';
 
-/** Ids are made of two numbers each; one of the halves is 7 in all of them. */
+/** An id consists of two numbers; one of them is 7 in all ids. */
 function halfRandom(varied: 'high' | 'low'): Random {
   let calls = 0;
   return {
@@ -22,7 +22,7 @@ function report(): void {
 }
 
 for (const varied of ['high', 'low'] as const) {
-  test(`ids that differ in their ${varied} half alone are told apart`, () => {
+  test(`ids that differ in their ${varied} half only are distinguished`, () => {
     const answers: string[] = [];
     const trees = new TupleTrees(
       () => 0,
@@ -55,7 +55,7 @@ for (const varied of ['high', 'low'] as const) {
   });
 }
 
-test('both halves of every id are random numbers of their own', () => {
+test('both halves of every id are independent random numbers', () => {
   let calls = 0;
   const trees = new TupleTrees(
     () => 0,

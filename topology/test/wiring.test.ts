@@ -1,4 +1,4 @@
-/** Wirings that cannot work are refused when the topology is built, with a message that names what is wrong. */
+/** Invalid wirings are rejected when the topology is built, with a message that names the error. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { TopologyBuilder } from '../index.js';

@@ -37,7 +37,7 @@ for (const failure of failures) {
     });
   });
 
-  test(`at-most-once, failures ${failure}: no count is too high, nothing is played again`, () => {
+  test(`at-most-once, failures ${failure}: no count is too high, nothing is replayed`, () => {
     forAnySeed('at-most-once', failure, ({ counts, trueCounts, metrics }) => {
       for (const [word, truly] of trueCounts) assert.ok((counts.get(word) ?? 0) <= truly, word);
       assert.equal(metrics.get('sentences')?.emitted, 200);
@@ -65,7 +65,7 @@ test('on threads: fields grouping counts right, shuffle grouping loses updates o
   assert.ok(totalOf(byShuffle.counts) < totalOf(byShuffle.trueCounts));
 });
 
-test('on threads: the trees of a thread that dies are played again, and the counts are right', async () => {
+test('on threads: the trees of a thread that dies are replayed, and the counts are right', async () => {
   const result = await countOnThreads({ ...onThreads, grouping: 'fields', deathAfter: 500 });
   assert.ok(result.replayed > 0);
   assert.deepEqual(result.counts, result.trueCounts);
