@@ -1,4 +1,4 @@
-/** The page for everyone: by keyboard alone, on a phone, in the dark, by name for those who hear it, and as a link. */
+/** Accessibility: keyboard only, phone, dark theme, names for screen readers, and links. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -95,7 +95,7 @@ for (const width of widths) {
         '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
       );
       assert.ok(content <= window, `${what}: ${content} > ${window}`);
-      // Cards must not hide what is too wide either.
+      // Cards must not clip what is too wide either.
       const cut = await page.evaluate(`[...document.querySelectorAll('.card, .notice, table')]
         .filter((e) => e.offsetParent !== null && e.scrollWidth > e.clientWidth + 1).map((e) => e.id || e.className)`);
       assert.deepEqual(cut, [], what);

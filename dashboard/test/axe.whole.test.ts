@@ -1,4 +1,4 @@
-/** The page against the rules of axe-core (WCAG 2.2 A and AA, and its best practices), and what a first visit transfers. */
+/** Checks the page with the rules of axe-core (WCAG 2.2 A and AA, and best practices), and the size of a first visit. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import { loaded, pageOverApi, shop, skip } from './page.js';
 const { api, open, openBlank } = pageOverApi();
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Each finding as 'rule: element'. Axe is evaluated, not added to the page, whose policy would refuse it. */
+/** Findings as 'rule: element'. Axe is evaluated instead of added to the page, whose policy would block it. */
 async function findings(page: Page): Promise<string[]> {
   await page.evaluate(axe);
   return page.evaluate(`axe.run().then(({ violations }) =>

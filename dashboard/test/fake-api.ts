@@ -1,6 +1,6 @@
 /**
- * The API's bodies made up by a formula, behind the real endpoint (and so the real headers) and the real page. It can be empty,
- * want a key, fail in a named way or fall silent, at once, which the whole system cannot.
+ * Generates the API's bodies by formula, behind the real endpoint (with the real headers) and the real page. Unlike the whole system it can be
+ * empty, require a key, fail in a given way or stop answering at any moment.
  */
 import { createHash } from 'node:crypto';
 import type { Handler } from 'express';
@@ -22,16 +22,16 @@ export interface FakeBody {
   };
 }
 
-/** What a test may turn. */
+/** Behaviour that tests can change. */
 export interface Behaviour {
   domains: readonly string[];
-  /** Pageviews and visitors that came after the others. */
+  /** Pageviews and visitors added to the generated ones. */
   extra: number;
-  /** Facts that were lost, in every answer. */
+  /** Number of lost facts in every answer. */
   skippedOffsets: number;
-  /** Thrown by every question while set. */
+  /** While set, every request throws it. */
   problem: HttpProblem | undefined;
-  /** Thrown by the question for people now while set. */
+  /** While set, requests for people now throw it. */
   nowProblem: HttpProblem | undefined;
   /** While set, answers about a range wait for it. */
   held: Promise<void> | undefined;
@@ -40,15 +40,15 @@ export interface Behaviour {
   /** Whether pages of cookieless sites were counted. */
   isCookieless: boolean;
   emptyReason: string | undefined;
-  /** All views there are, of every domain; undefined means there are always some. */
+  /** Range of all views of every domain; undefined if there are always some. */
   available: { readonly from: number; readonly to: number } | undefined;
   bucketMinutes: 60 | 30 | 15;
   dimensions: readonly { readonly name: string; readonly label: string; readonly title: string }[];
-  /** Why a breakdown has no values, while set. */
+  /** While set, the reason why a breakdown has no values. */
   valuesMissing: string | undefined;
-  /** The one key that is known; undefined asks for none. */
+  /** The only valid key; undefined if no key is required. */
   key: string | undefined;
-  /** Paths of pages by their rank, or whole URLs, where they are not 'page/<rank>'. */
+  /** Paths of pages by their rank, or whole URLs; default 'page/<rank>'. */
   paths: Readonly<Record<number, string>>;
 }
 
@@ -75,11 +75,11 @@ const ordinary: Behaviour = {
 
 export class FakeApi {
   readonly does: Behaviour = { ...ordinary };
-  /** Every question so far, '304 /v1/uniques?...'. */
+  /** All requests so far, as '304 /v1/uniques?...'. */
   asked: string[] = [];
   origin = '';
   #endpoint: HttpEndpoint | undefined;
-  /** Numbers stand still after it. */
+  /** Generated numbers do not change after this time. */
   readonly #madeAt = Date.now();
   readonly #batchAt = this.#madeAt - 70 * 60_000;
 
@@ -97,22 +97,22 @@ export class FakeApi {
     this.#endpoint = endpoint;
   }
 
-  /** The body of the last answer the page got for a path, asked for again. */
+  /** The body of the last answer for a path, requested again. */
   async again(path: string): Promise<FakeBody> {
     const target = this.asked.findLast((line) => line.includes(`${path}?`))?.slice(4);
     const key = this.does.key === undefined ? {} : { headers: { Authorization: `Bearer ${this.does.key}` } };
     const response = await fetch(`${this.origin}${target ?? path}`, key);
-    return (await response.json()) as FakeBody; // it is our own
+    return (await response.json()) as FakeBody; // our own body
   }
 
-  /** Keeps answers about a range back until the function returned is called. */
+  /** Holds back answers about a range until the returned function is called. */
   hold(): () => void {
     let release: (() => void) | undefined;
     this.does.held = new Promise((resolve) => (release = resolve));
     return () => release?.();
   }
 
-  /** As new, for the next test. */
+  /** Resets everything for the next test. */
   reset(): void {
     Object.assign(this.does, ordinary);
     this.asked = [];
@@ -248,7 +248,7 @@ export class FakeApi {
     }
   }
 
-  /** Values with names of their own in each dimension, the first with the most visitors. */
+  /** Values with distinct names in each dimension, the first with the most visitors. */
   #breakdown(url: URL, empty: object | undefined): object {
     const given = (name: string): string => url.searchParams.get(name) ?? '';
     const by = given('by');
@@ -286,7 +286,7 @@ export class FakeApi {
     const { from, to } = this.#range(url);
     const interval = url.searchParams.get('interval') ?? 'hour';
     const isEmpty = this.#emptiness(url) !== undefined;
-    const step = stepMs[interval as keyof typeof stepMs]; // the page sends no other
+    const step = stepMs[interval as keyof typeof stepMs]; // the page sends no other interval
     const buckets: { from: string; to: string; label: string; size: number }[] = [];
     for (let at = Date.parse(from); at < Date.parse(to); at += step) {
       const wave =

@@ -1,4 +1,4 @@
-/** The files of the page over HTTP: all there, cached by their content, small, and nothing else reachable. */
+/** The files of the page over HTTP: complete, cached by content, small, and nothing else reachable. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
@@ -12,7 +12,7 @@ after(() => api.stop());
 
 const get = (path: string, init?: RequestInit): Promise<Response> => fetch(api.origin + path, init);
 
-test('whatever the page and its modules name is served, with a type and the strict policy', async () => {
+test('everything that the page and its modules refer to is served, with a type and the strict policy', async () => {
   const page = await get('/');
   assert.equal(page.headers.get('content-type'), 'text/html; charset=utf-8');
   assert.match(page.headers.get('content-security-policy') ?? '', /^default-src 'self';/);
@@ -35,7 +35,7 @@ test('whatever the page and its modules name is served, with a type and the stri
   }
 });
 
-test('a file is asked for again with its tag, and the whole page is under 100 kB', async () => {
+test('a file is revalidated by its ETag, and the whole page is under 100 kB', async () => {
   const first = await get('/assets/main.js');
   const tag = first.headers.get('etag') ?? '';
   const again = await get('/assets/main.js', { headers: { 'If-None-Match': tag } });
@@ -53,7 +53,7 @@ test('a file is asked for again with its tag, and the whole page is under 100 kB
   assert.ok(bytes < 100_000, String(bytes));
 });
 
-test('nothing but the page is served, and only to GET and HEAD', async () => {
+test('only the page is served, and only to GET and HEAD', async () => {
   for (const path of [
     '/assets/',
     '/assets/main.ts',

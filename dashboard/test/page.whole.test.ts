@@ -18,7 +18,7 @@ async function showsVisitors(page: Page, expected: number): Promise<void> {
 }
 
 test(
-  'the page shows exactly the numbers of the API, without a complaint of the browser',
+  'the page shows exactly the numbers of the API, and the browser reports no errors',
   { skip },
   async (t) => {
     const { page, complaints } = await open(t);
@@ -85,7 +85,7 @@ test('new facts show without a reload, and nothing new costs only 304s', { skip 
 });
 
 test(
-  'a hidden or paused page asks nothing, and asks at once when it is looked at again',
+  'a hidden or paused page sends no requests, and sends one as soon as it is visible again',
   { skip },
   async (t) => {
     const { page } = await openBlank(t);
@@ -117,7 +117,7 @@ test(
 );
 
 test(
-  'a server that falls silent is said to, the last figures stay, and its return is noticed',
+  'a server that stops answering is reported, the last figures stay, and its return is noticed',
   { skip },
   async (t) => {
     const { page } = await open(t);
@@ -153,7 +153,7 @@ test(
   },
 );
 
-test('what the server refuses is shown in its words, with buttons that mend it', { skip }, async (t) => {
+test('a refusal is shown in the words of the server, with buttons that fix it', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&tz=Asia/Kolkata');
   const cases: readonly (readonly [HttpProblem, string, RegExp])[] = [
     [new HttpProblem('unsupported-time-zone', 'Asia/Kolkata is 330 minutes off'), 'Use UTC', /tz=UTC/],
@@ -192,7 +192,7 @@ test('what the server refuses is shown in its words, with buttons that mend it',
 });
 
 test(
-  'a server with keys is asked with the key the reader gives, which stays in the session',
+  'requests to a server with keys carry the key the reader enters, which stays in the session',
   { skip },
   async (t) => {
     api.does.key = 'right';
@@ -362,7 +362,7 @@ test('the page shows the lambda architecture at work, and what does not count', 
   );
 });
 
-test('beside the answer stands what live identity did, and what is only bounded', { skip }, async (t) => {
+test('the page shows how live identity changed the answer, and what is only bounded', { skip }, async (t) => {
   const { page } = await open(t);
   await page.waitForSelector(loaded);
   assert.equal(
@@ -373,7 +373,7 @@ test('beside the answer stands what live identity did, and what is only bounded'
 });
 
 test(
-  'where pages were counted without cookies, the page says how far visitors are told apart',
+  'where pages were counted without cookies, the page says for how long visitors are recognised',
   { skip },
   async (t) => {
     const { page } = await open(t);
@@ -408,7 +408,7 @@ test('people now: a number, and behind it the pages, asked every ten seconds', {
   assert.deepEqual(complaints, []);
 });
 
-test('people now: a refused question is not asked again until the reader wants it', { skip }, async (t) => {
+test('people now: a refused request is not repeated until the reader asks for it', { skip }, async (t) => {
   api.does.nowProblem = new HttpProblem('forbidden', 'this key may not ask who is here');
   const { page } = await openBlank(t);
   await page.clock.install();
@@ -428,7 +428,7 @@ test('people now: a refused question is not asked again until the reader wants i
   release();
 });
 
-test('people now: what fails is asked three times in all', { skip }, async (t) => {
+test('people now: a failing request is tried three times in all', { skip }, async (t) => {
   api.does.nowProblem = new HttpProblem('not-ready', 'the log is being read');
   const { page } = await openBlank(t);
   await page.clock.install();

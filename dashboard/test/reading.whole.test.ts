@@ -8,7 +8,7 @@ import { loaded, pageOverApi, shop, skip } from './page.js';
 const { api, open, openBlank } = pageOverApi();
 
 test(
-  'addresses are shown in their own letters, the scheme only where it tells two apart',
+  'URLs are shown decoded for people, with the scheme only where it distinguishes two',
   { skip },
   async (t) => {
     const long = `https://www.xn--mnchen-3ya.example/${'lang/'.repeat(400)}ende`;
@@ -43,7 +43,7 @@ test(
   },
 );
 
-test('names that would be folded to the same are not', { skip }, async (t) => {
+test('names that would become equal are not shortened', { skip }, async (t) => {
   const [head, tail] = ['kopf'.repeat(20), 'fuss'.repeat(20)];
   api.does.paths = { 1: `${head}a${tail}`, 2: `${head}b${tail}` };
   const { page } = await open(t);
@@ -52,7 +52,7 @@ test('names that would be folded to the same are not', { skip }, async (t) => {
   assert.deepEqual(names.slice(1, 3), [`/${head}a${tail}`, `/${head}b${tail}`]);
 });
 
-test('a word typed at once is one question, and Enter waits for its answer', { skip }, async (t) => {
+test('a word typed quickly is one request, and Enter waits for its answer', { skip }, async (t) => {
   const { page } = await openBlank(t);
   await page.clock.install();
   await page.goto(api.origin + shop);
@@ -93,7 +93,7 @@ test(
   },
 );
 
-test('every time has its date, and the range stands above the figures', { skip }, async (t) => {
+test('every time has its date, and the range is shown above the figures', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&from=2026-03-01T00:00&to=2026-03-02T00:00&tz=UTC');
   await page.waitForSelector(loaded);
   assert.equal(await page.locator('#range-name').innerText(), '1 Mar 2026, 00:00 – 2 Mar 2026, 00:00, UTC');
@@ -108,7 +108,7 @@ test('every time has its date, and the range stands above the figures', { skip }
 });
 
 test(
-  'loading looks like loading: nothing is called live before its figures are there',
+  'while the page is loading, nothing is shown as live before its figures have arrived',
   { skip },
   async (t) => {
     let answer = api.hold();
@@ -129,7 +129,7 @@ test(
   },
 );
 
-test('a zone whose hours are not stored has a way on that does not lead back to it', { skip }, async (t) => {
+test('a zone that the buckets do not fit is reported with buttons that leave it', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&range=7d&tz=Asia/Kolkata');
   await page.waitForSelector(loaded);
   api.does.problem = new HttpProblem('unsupported-time-zone', 'Asia/Kolkata is 330 minutes off');
@@ -144,7 +144,7 @@ test('a zone whose hours are not stored has a way on that does not lead back to 
   assert.match(page.url(), /range=24h&tz=UTC/);
 });
 
-test('the period before stands beside, and can be put away', { skip }, async (t) => {
+test('the period before is shown beside the figures, and can be hidden', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&from=2026-03-08T00:00&to=2026-03-09T00:00&tz=UTC');
   await page.waitForSelector(loaded);
   const asked = api.asked.find((line) => line.includes('/v1/pageviews?') && line.includes('to=2026-03-08'));
@@ -185,7 +185,7 @@ test('a bucket that has not ended is not joined to the others', { skip }, async 
   assert.equal(joined, '9-- -1- 9--');
 });
 
-test('every panel has its answer as a file and its question as a command', { skip }, async (t) => {
+test('every panel offers its answer as a file and its request as a command', { skip }, async (t) => {
   const { page, complaints } = await open(t);
   await page.waitForSelector(loaded);
   for (const [card, path] of [
