@@ -19,7 +19,7 @@ function passOn(tuple: Tuple, output: BoltOutput): void {
   output.ack(tuple);
 }
 
-/** The topology numbers 0..3 -> twice (n to 2n and 2n + 1) -> sink, which acks or fails each number by `verdict`. */
+/** The topology: numbers 0..3 -> twice (n to 2n and 2n + 1) -> sink, which acks or fails each number by `verdict`. */
 function doubling(verdict: (n: number) => Verdict): Simulated & { spout: ListSpout; seen: number[] } {
   const spout = new ListSpout(itemsTo(4));
   const seen: number[] = [];
