@@ -7,6 +7,8 @@
  * positions, and the failed records are retried one by one, until all succeed or one has failed three times and is set aside. So delivery is at
  * least once, and the state is as if it were exactly once.
  */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { removeIfEmpty } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
 import { widthOf } from '../../lib/time/buckets.js';
@@ -375,6 +377,13 @@ export class Generation {
       }
     }
   }
+}
+
+/** Removes the stores of a generation that no worker uses; its folder is there afterwards, even if it was not before. */
+export function emptyGeneration(dataDir: string, id: ViewId): void {
+  const dir = generationDir(dataDir, id);
+  mkdirSync(dir, { recursive: true });
+  for (const name of readdirSync(dir)) removeStores(join(dir, name));
 }
 
 /** Removes the files of a generation that no worker uses. */

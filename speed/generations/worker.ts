@@ -12,7 +12,13 @@ import { sameRules, showRules, type RulesVersions } from '../../facts/rules-vers
 import type { Log, Offsets, PartitionName, Share } from '../../log/log.js';
 import type { BatchView, ViewId, ViewMeta } from '../../facts/views/view.js';
 import { isDamagedFile } from '../../serving/checked-file.js';
-import { Generation, removeGeneration, type EpochOptions, type GenerationOptions } from './generation.js';
+import {
+  emptyGeneration,
+  Generation,
+  removeGeneration,
+  type EpochOptions,
+  type GenerationOptions,
+} from './generation.js';
 import { limitsOf, mayTakeOver, planned, samePointer } from './hand-over.js';
 import { PartitionLocks } from './partition-locks.js';
 import { measureMappingError, type MappingError } from './mapping-error.js';
@@ -372,12 +378,23 @@ export class SpeedWorker {
   }
 
   #beginToLead(): void {
-    const { dataDir, log } = this.#options;
+    const { log } = this.#options;
     const stored = this.#pointers.stored();
     this.#pointer = stored ?? { partitions: log.partitions, serving: this.#lostServing(), next: undefined };
     this.#options.holdViews(named(this.#pointer));
-    // Without a pointer it is unknown what was answered: all stores are rebuilt from the log.
-    if (stored === undefined) for (const id of generationIds(dataDir)) removeGeneration(dataDir, id);
+    if (stored === undefined) this.#rebuildAll();
+  }
+
+  /**
+   * Without a pointer it is unknown what was answered: all stores are rebuilt from the log. The folder of the generation to serve stays, empty,
+   * until the pointer names it: without either, queries and the next start would take it that nothing has ever served.
+   */
+  #rebuildAll(): void {
+    const { dataDir } = this.#options;
+    const { serving } = this.#pointer;
+    if (serving !== undefined) emptyGeneration(dataDir, serving);
+    for (const id of generationIds(dataDir)) if (id !== serving) removeGeneration(dataDir, id);
+    if (serving !== undefined) this.#movePointer(this.#pointer);
   }
 
   /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -8,6 +8,7 @@ import { offsetAt } from '../../log/cut.js';
 import { fixedShare } from '../../log/share.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { CheckedFile, CheckedWriter } from '../../serving/checked-file.js';
+import { generationIds, pointerPath } from '../store/layout.js';
 import { openRealtime } from '../store/read-side.js';
 import { equiv, pageview } from './facts.js';
 import { Harness, genesis } from './harness.js';
@@ -203,6 +204,28 @@ for (const [what, hurt] of Object.entries(harm)) {
     await watch.stop();
   });
 }
+
+test('a lost pointer is written before the last generation goes: queries and the next start always see that something has served', async (t) => {
+  const house = new Harness(t);
+  await house.append(...views(300));
+  house.start();
+  await house.untilCaughtUp(genesis);
+  await house.stop();
+  rmSync(pointerPath(house.dataDir));
+  const seen: boolean[] = [];
+  const look = (): void =>
+    void seen.push(existsSync(pointerPath(house.dataDir)) || generationIds(house.dataDir).length > 0);
+  house.start({
+    holdViews: look,
+    openView: (id) => {
+      look();
+      return house.view(id);
+    },
+  });
+  await house.untilCaughtUp(genesis);
+  assert.ok(seen.length >= 3, `looked ${seen.length} times`);
+  assert.ok(!seen.includes(false), `seen: ${seen.join(', ')}`);
+});
 
 for (const what of [
   'everything deleted',
