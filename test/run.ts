@@ -9,6 +9,7 @@ import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../lib/files/assets.js';
 import { isWhole, testConcurrency, testFiles } from './find-files.js';
+import { grouped } from './groups.js';
 
 /** Parts of paths, the slowest files first: a slow file that starts last would run alone at the end. */
 const slowest = [
@@ -47,7 +48,9 @@ const slowestShown = 10;
 /** Of one file; the long forms take as many times longer. */
 const factor = Math.max(1, Number(process.env['ROUNDS'] ?? 1), Number(process.env['RUNS'] ?? 60) / 60);
 const timeoutMs = 15 * 60_000 * factor;
-const stream = run({ files, concurrency: testConcurrency(), timeout: timeoutMs });
+/** Those chosen by words are run as they are: each for itself, and its time its own. */
+const runs = words.length > 0 || values.whole ? files : grouped(files);
+const stream = run({ files: runs, concurrency: testConcurrency(), timeout: timeoutMs });
 const addTime = (event: { file?: string; nesting: number; details: { duration_ms: number } }): void => {
   if (event.nesting > 0 || event.file === undefined) return;
   times.set(event.file, (times.get(event.file) ?? 0) + event.details.duration_ms);

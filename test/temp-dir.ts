@@ -1,5 +1,5 @@
 /** Temporary folders of tests: gone when the process of the test file ends, after everything that may still use them. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,8 +15,16 @@ export function tempDir(name: string, parent = tmpdir()): string {
   return dir;
 }
 
-/** The same, in memory where the system has a place for that: for thousands of small files that are synced. */
+/** The same, in memory where the system has enough room there: for small files that are synced again and again. */
 export function tempDirInMemory(name: string): string {
   const memory = '/dev/shm';
-  return tempDir(name, existsSync(memory) ? memory : tmpdir());
+  return tempDir(name, existsSync(memory) && freeBytes(memory) > roomBytes ? memory : tmpdir());
+}
+
+/** A container has 64 MB there, unless it is given more. */
+const roomBytes = 2 ** 30;
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
