@@ -197,8 +197,8 @@ function refuseUnfinished(dataDir: string): void {
 }
 
 /**
- * Creates the format file and, in a new directory, the secret. If there are facts already, their visitor ids stay
- * unhashed.
+ * Creates the format file and, in a new directory, the secret. If there are facts already, imports keep addresses
+ * unhashed, so that visitors keep their ids.
  */
 function begin(config: Fixed): void {
   const isNew = (['log', 'master'] as const).every(

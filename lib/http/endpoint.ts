@@ -225,7 +225,8 @@ export class HttpEndpoint {
 
   /**
    * Shuts down gracefully within 10 s: open connections are told to close with their next answer, then new ones are no
-   * longer accepted, then requests in progress finish. Every request that was received is answered.
+   * longer accepted, then requests in progress finish. Every request received is answered, unless that takes longer
+   * than `drainLimitMs`.
    */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
