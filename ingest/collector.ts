@@ -7,6 +7,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { edgeSchema, exclusionSchema, pageviewSchema } from '../facts/outside.js';
 import { mediaTypeOf } from '../lib/http/body.js';
+import { nestingProblem } from '../lib/http/nesting.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { route, type Exchange, type Route } from '../lib/http/route.js';
 import { maxWarnings, type Candidate, type Intake, type IntakeAnswer } from './intake.js';
@@ -188,6 +189,8 @@ function invalidBody(detail: string): HttpProblem {
 type Parsed = Exclude<Candidate, { readonly kind: 'passed' }>;
 
 function parseJson(text: string): Parsed {
+  const problem = nestingProblem(text);
+  if (problem !== undefined) return { kind: 'refused', field: 'body', reason: problem };
   try {
     return { kind: 'fact', value: JSON.parse(text) };
   } catch (error) {

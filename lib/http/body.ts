@@ -14,6 +14,7 @@ import {
   type ZlibOptions,
 } from 'node:zlib';
 import { systemCode } from '../errors/errors.js';
+import { nestingProblem } from './nesting.js';
 import { HttpProblem } from './problem.js';
 
 /** The bodies that a route accepts. */
@@ -177,8 +178,10 @@ async function unpacked(unpack: Unpack, bytes: Buffer, limitBytes: number): Prom
   return buffer;
 }
 
-/** Parses a body as JSON. Throws `invalid-body`. */
+/** Parses a body, or a part of one, as JSON. Throws `invalid-body`. */
 export function parseJsonBody(text: string): unknown {
+  const problem = nestingProblem(text);
+  if (problem !== undefined) throw invalid(problem);
   try {
     return JSON.parse(text);
   } catch {

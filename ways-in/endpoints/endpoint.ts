@@ -3,6 +3,7 @@
  * (`SiteDoor.take`) does the rest. A wire format is one file beside this one: it reads a request into events and writes the reply its client expects.
  * Refusals are problem+json as everywhere: clients read the status alone.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { IntakeAnswer } from '../../ingest/intake.js';
@@ -54,6 +55,8 @@ export interface Wire {
   readonly query?: Readonly<Record<string, z.ZodType<string | undefined>>>;
   /** Largest body. Without it the route takes none. */
   readonly bodyBytes?: number;
+  /** Of the body; an object unless given. */
+  readonly content?: z.ZodType;
   readonly response: ResponseDoc;
   readonly problems?: readonly ProblemName[];
   /** Throws `unauthorized`, `invalid-body`, `body-too-large`. */
@@ -62,8 +65,18 @@ export interface Wire {
   reply(answer: IntakeAnswer, reading: Reading): Reply;
 }
 
+const anyObject = z.looseObject({});
+
 export function endpointRoute({ sites, door, config, clock }: EndpointDeps, wire: Wire): Route {
-  const { tracker, doc, query = {}, bodyBytes, response: responseDoc, problems = [] } = wire;
+  const {
+    tracker,
+    doc,
+    query = {},
+    bodyBytes,
+    content = anyObject,
+    response: responseDoc,
+    problems = [],
+  } = wire;
   return route({
     ...doc,
     scope: 'write',
@@ -74,7 +87,7 @@ export function endpointRoute({ sites, door, config, clock }: EndpointDeps, wire
       : {
           body: {
             description: `at most ${bodyBytes} bytes`,
-            content: { 'application/json': anyObject, 'text/plain': anyObject },
+            content: { 'application/json': content, 'text/plain': content },
             limitBytes: bodyBytes,
           },
         }),
@@ -99,8 +112,6 @@ export function endpointRoute({ sites, door, config, clock }: EndpointDeps, wire
   });
 }
 
-const anyObject = z.looseObject({});
-
 /** The object that a body must be. */
 export function objectIn(body: unknown): JsonObject {
   if (isObject(body)) return body;
@@ -117,6 +128,28 @@ export function siteCalled(sites: Sites, tracker: NamingTracker, names: unknown,
   throw new HttpProblem('unauthorized', `no site has ${show(names)} among its names in trackers.${tracker}`, {
     parameter: field,
   });
+}
+
+/** A key of the client's: in `Authorization: Basic base64(key:)`, or `Bearer key`. */
+export function keyIn({ headers: { authorization = '' } }: IncomingMessage): string | undefined {
+  const [, scheme = '', value = ''] = /^(Basic|Bearer) +(\S{1,1024}) *$/i.exec(authorization) ?? [];
+  if (value === '') return undefined;
+  return scheme.toLowerCase() === 'basic'
+    ? Buffer.from(value, 'base64').toString('utf8').split(':')[0]
+    : value;
+}
+
+/** The list that a batch must be. Throws `invalid-body`, and `body-too-large` for one that is too long. */
+export function listIn(value: unknown, field: string, maxEvents: number): readonly unknown[] {
+  if (!Array.isArray(value))
+    throw new HttpProblem('invalid-body', `${field} must be an array, got ${show(value)}`, {
+      parameter: 'body',
+    });
+  if (value.length > maxEvents)
+    throw new HttpProblem('body-too-large', `more than ${maxEvents} events in a batch`, {
+      parameter: 'body',
+    });
+  return value;
 }
 
 /** For a format that sends one event at a time: its rejection is that of the request. Throws `invalid-body` or the problem given. */

@@ -1,15 +1,29 @@
 /**
  * GoatCounter's `/count`: a pixel (GET), or a beacon without a body (POST), with everything in the query: `p` path, `r` referrer, `q` query, `e` an event, `b` why the
  * client takes itself for a bot. It says no host and no site: that is the page's, as the browser tells it in Origin or Referer.
+ *
+ * `POST /api/v0/count` is for servers: `{hits: [{path, ref, query, event, bot, user_agent, ip, created_at, session}]}`, at most 500, with a token in `Authorization: Bearer`,
+ * which here is the site's key. A path is of the site's first domain.
  */
 import { z } from 'zod';
 import type { IntakeAnswer } from '../../ingest/intake.js';
+import { show } from '../../lib/errors/show.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import type { Route } from '../../lib/http/route.js';
 import type { Client } from '../sites/client.js';
-import type { Ignored, SiteEvent } from '../sites/site-event.js';
-import type { Site } from '../sites/site.js';
-import { endpointRoute, orRejection, type Asked, type EndpointDeps, type Reply } from './endpoint.js';
+import { isObject } from '../logs/json-line.js';
+import { refused, type Ignored, type Refusal, type SiteEvent } from '../sites/site-event.js';
+import { accepts, type Site } from '../sites/site.js';
+import {
+  endpointRoute,
+  keyIn,
+  listIn,
+  objectIn,
+  orRejection,
+  type Asked,
+  type EndpointDeps,
+  type Reply,
+} from './endpoint.js';
 
 /** One transparent pixel. */
 const gif = Buffer.from('R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==', 'base64');
@@ -39,7 +53,7 @@ export function goatCounterRoutes(deps: EndpointDeps): readonly Route[] {
     problems: ['invalid-parameter', 'foreign-origin'],
     read: ({ client, query: asked }: Asked) => ({
       site: siteOf(deps, client),
-      events: [eventOf(client, asked)],
+      events: [eventOf(client.origin ?? '', asked)],
     }),
     reply: (answer: IntakeAnswer): Reply => {
       orRejection(answer, 'invalid-parameter');
@@ -68,7 +82,72 @@ export function goatCounterRoutes(deps: EndpointDeps): readonly Route[] {
         description,
       },
     }),
+    endpointRoute(deps, {
+      tracker: 'goatcounter',
+      doc: {
+        method: 'post',
+        path: '/api/v0/count',
+        operationId: 'goatCounterCount',
+        summary: 'Take hits of a GoatCounter client on a server',
+        description: `${description} The token is the key of a site with "fromServers". The reply is 202 also where hits are rejected; it names them.`,
+      },
+      bodyBytes: hitLimits.bodyBytes,
+      response: { status: 202, description: 'taken', content: { 'application/json': hitsReply } },
+      read: ({ request, body }) => {
+        const site = siteOfToken(deps, keyIn(request));
+        const { hits } = objectIn(body);
+        return { site, events: listIn(hits, 'hits', hitLimits.hits).map((hit) => eventOfHit(hit, site)) };
+      },
+      reply: ({ rejected }) => {
+        const errors = Object.fromEntries(rejected.map(({ index, reason }) => [index, reason]));
+        const answer = { status: 'ok' as const, ...(rejected.length === 0 ? {} : { errors }) };
+        return { contentType: 'application/json', body: JSON.stringify(answer) };
+      },
+    }),
   ];
+}
+
+const hitLimits = { bodyBytes: 500 * 1024, hits: 500 } as const;
+
+const hitsReply = z.object({ status: z.literal('ok'), errors: z.record(z.string(), z.string()).optional() });
+
+function siteOfToken({ sites }: EndpointDeps, token: string | undefined): Site {
+  const site = token === undefined ? undefined : sites.byKey(token);
+  if (site !== undefined && accepts(site, 'goatcounter')) return site;
+  throw new HttpProblem('unauthorized', 'the token is not the key of a site with trackers.goatcounter', {
+    parameter: 'Authorization',
+  });
+}
+
+function eventOfHit(hit: unknown, site: Site): SiteEvent | Ignored | Refusal {
+  if (!isObject(hit)) return refused('hit', `must be a JSON object, got ${show(hit)}`);
+  const {
+    path,
+    ref,
+    query: asked,
+    event,
+    bot,
+    user_agent: userAgent,
+    ip,
+    created_at: timestamp,
+    session,
+  } = hit;
+  if (typeof path !== 'string' || path === '') return refused('path', `must be a text, got ${show(path)}`);
+  const view = eventOf(`https://${site.domains[0] ?? ''}`, {
+    p: path,
+    q: typeof asked === 'string' ? asked : undefined,
+    e: event === true ? 'true' : undefined,
+    b: typeof bot === 'number' ? String(bot) : undefined,
+  });
+  if ('kind' in view) return view;
+  return {
+    ...view,
+    referrer: ref === '' ? undefined : (ref ?? undefined),
+    timestamp: timestamp ?? undefined,
+    visitor: session === '' ? undefined : (session ?? undefined),
+    address: ip === '' ? undefined : (ip ?? undefined),
+    userAgent: userAgent === '' ? undefined : (userAgent ?? undefined),
+  };
 }
 
 function siteOf({ sites }: EndpointDeps, { origin }: Client): Site {
@@ -83,7 +162,7 @@ function siteOf({ sites }: EndpointDeps, { origin }: Client): Site {
   );
 }
 
-function eventOf({ origin = '' }: Client, { p = '', r, e, b, q = '' }: Asked['query']): SiteEvent | Ignored {
+function eventOf(origin: string, { p = '', r, e, b, q = '' }: Asked['query']): SiteEvent | Ignored {
   if (Number(b) >= firstBotReason) return { kind: 'ignored', name: 'goatcounter bot' };
   if (e === 'true') return { kind: 'ignored', name: `goatcounter ${p}` };
   const path = `${p.startsWith('/') ? '' : '/'}${p}`;

@@ -5,16 +5,16 @@
  *
  * The reply is 200 also where events of a batch are rejected: sending it again would not help.
  */
-import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { timeOf } from '../../facts/timestamps.js';
 import { show } from '../../lib/errors/show.js';
-import { HttpProblem } from '../../lib/http/problem.js';
 import type { Route } from '../../lib/http/route.js';
 import { isObject, type JsonObject } from '../logs/json-line.js';
 import { byOurClock, refused, type Ignored, type Refusal, type SiteEvent } from '../sites/site-event.js';
 import {
   endpointRoute,
+  keyIn,
+  listIn,
   objectIn,
   siteCalled,
   type Asked,
@@ -71,13 +71,7 @@ function read(
   const whole = objectIn(body);
   const { batch, writeKey, sentAt } = whole;
   const site = siteCalled(sites, 'segment', writeKey ?? keyIn(request), 'writeKey');
-  const list: unknown = name === 'batch' ? batch : [{ ...whole, type: name }];
-  if (!Array.isArray(list))
-    throw new HttpProblem('invalid-body', `batch must be an array, got ${show(list)}`, { parameter: 'body' });
-  if (list.length > limits.events)
-    throw new HttpProblem('body-too-large', `more than ${limits.events} events in a batch`, {
-      parameter: 'body',
-    });
+  const list = name === 'batch' ? listIn(batch, 'batch', limits.events) : [{ ...whole, type: name }];
   const clocks = { sentAt: timeOf(sentAt), receivedAt: client.receivedAt };
   const toUs = (timestamp: unknown): unknown =>
     Number.isFinite(clocks.sentAt) ? byOurClock(timestamp, clocks) : timestamp;
@@ -89,15 +83,6 @@ function read(
       indexes.push(index);
     }
   return { site, events, indexes };
-}
-
-/** The write key in `Authorization: Basic base64(key:)`, or `Bearer key`. */
-function keyIn({ headers: { authorization = '' } }: IncomingMessage): string | undefined {
-  const [, scheme = '', value = ''] = /^(Basic|Bearer) +(\S{1,1024}) *$/i.exec(authorization) ?? [];
-  if (value === '') return undefined;
-  return scheme.toLowerCase() === 'basic'
-    ? Buffer.from(value, 'base64').toString('utf8').split(':')[0]
-    : value;
 }
 
 function eventsOf(

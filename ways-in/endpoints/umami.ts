@@ -1,5 +1,5 @@
 /**
- * Umami's `POST /api/send`: `{type: event | identify | performance, payload: {website, hostname, url, ...}}`. An event without a `name` is a pageview. The script
+ * Umami's `POST /api/send`, and `POST /api/batch` with an array of the same, all of one website: `{type: event | identify | performance, payload: {website, hostname, url, ...}}`. An event without a `name` is a pageview. The script
  * keeps no id: visitors are told apart by address and browser for a day. After `umami.identify(id)` all payloads carry the `id` of the user;
  * a proof that a site wants goes into the data of the call: `umami.identify(id, {proof})`.
  *
@@ -13,6 +13,7 @@ import { refused, type Ignored, type Refusal, type SiteEvent } from '../sites/si
 import {
   beaconBytes,
   endpointRoute,
+  listIn,
   objectIn,
   orRejection,
   siteCalled,
@@ -46,7 +47,62 @@ export function umamiRoutes(deps: EndpointDeps): readonly Route[] {
         return { contentType: 'application/json', body: '{}' };
       },
     }),
+    endpointRoute(deps, {
+      tracker: 'umami',
+      doc: {
+        method: 'post',
+        path: '/api/batch',
+        operationId: 'umamiBatch',
+        summary: 'Take an array of events of an Umami client',
+        description:
+          'As /api/send, for one website. The reply is 200 also where events are refused; it names them.',
+      },
+      bodyBytes: batchLimits.bodyBytes,
+      content: z.array(z.looseObject({})),
+      response: { status: 200, description: 'taken', content: { 'application/json': batchReply } },
+      read: ({ body, client }) => {
+        const list = listIn(body, 'the body', batchLimits.events);
+        const website = list.map(websiteOf).find((one) => one !== undefined);
+        const events = list.map((event) => eventOfBatch(event, website, client.origin));
+        return { site: siteCalled(deps.sites, 'umami', website, 'payload.website'), events };
+      },
+      reply: ({ rejected }, { events }) => {
+        const details = rejected.map(({ index, reason }) => ({ index, response: { error: reason } }));
+        const [size, errors] = [events.length, details.length];
+        return {
+          contentType: 'application/json',
+          body: JSON.stringify({ size, processed: size - errors, errors, details } satisfies z.infer<
+            typeof batchReply
+          >),
+        };
+      },
+    }),
   ];
+}
+
+const batchLimits = { bodyBytes: 500 * 1024, events: 2_500 } as const;
+
+const batchReply = z.object({
+  size: z.number(),
+  processed: z.number(),
+  errors: z.number(),
+  details: z.array(z.object({ index: z.number(), response: z.object({ error: z.string() }) })),
+});
+
+function websiteOf(event: unknown): unknown {
+  return isObject(event) && isObject(event['payload']) ? event['payload']['website'] : undefined;
+}
+
+function eventOfBatch(
+  event: unknown,
+  website: unknown,
+  origin: string | undefined,
+): SiteEvent | Refusal | Ignored {
+  if (!isObject(event) || !isObject(event['payload']))
+    return refused('event', `must be an object with a payload, got ${show(event)}`);
+  const own = websiteOf(event);
+  if (own !== website) return refused('payload.website', `must be that of the whole batch, got ${show(own)}`);
+  return eventOf(event['type'], event['payload'], origin);
 }
 
 function eventOf(
