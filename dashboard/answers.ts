@@ -78,10 +78,16 @@ export const pageviewTotal = object({
   data: object({ pageviews: number, available: maybe(available) }),
 }) satisfies Decode<unknown, Bodies['pageviews']>;
 
-export const bounceRate = object({
-  data: object({ visits: number, bounces: number, rate: maybe(number) }),
-}) satisfies Decode<unknown, Bodies['bounceRate']>;
-export type BounceRate = Decoded<typeof bounceRate>;
+export const visits = object({
+  data: object({
+    visits: number,
+    bounces: number,
+    bounceRate: maybe(number),
+    pageviewsPerVisit: maybe(number),
+    meanDuration: maybe(number),
+  }),
+}) satisfies Decode<unknown, Bodies['visits']>;
+export type Visits = Decoded<typeof visits>;
 
 export const pages = object({
   data: object({ pages: list(object({ url: text, pageviews: number, visitors: number, ...bounds })) }),

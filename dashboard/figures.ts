@@ -1,7 +1,7 @@
 /** The totals of the range as large figures, each with its accuracy. */
-import type { BounceRate, Pageviews, Uniques } from './answers.js';
+import type { Pageviews, Uniques, Visits } from './answers.js';
 import { h, setText } from './dom.js';
-import { count, share, twoDigits } from './format.js';
+import { count, share, stay, twoDigits } from './format.js';
 import type { PeriodBefore } from './period-before.js';
 
 class Figure {
@@ -36,18 +36,21 @@ export class Figures {
   readonly #visitors = new Figure('visitors', 'Unique visitors');
   readonly #pageviews = new Figure('pageviews', 'Pageviews');
   readonly #perVisitor = new Figure('per-visitor', 'Pageviews per visitor');
+  readonly #perVisit = new Figure('per-visit', 'Pageviews per visit');
+  readonly #duration = new Figure('duration', 'Visit duration');
   readonly #bounce = new Figure('bounce', 'Bounce rate');
 
   constructor(host: HTMLElement) {
-    const all = [this.#visitors, this.#pageviews, this.#perVisitor, this.#bounce];
-    host.replaceChildren(...all.map((figure) => figure.element));
+    const ofViews = [this.#visitors, this.#pageviews, this.#perVisitor];
+    const ofVisits = [this.#perVisit, this.#duration, this.#bounce];
+    host.replaceChildren(...[...ofViews, ...ofVisits].map((figure) => figure.element));
   }
 
   /** @param isPage the figures are of one page, although visits are counted for the whole domain */
   update(
     uniques: Uniques,
     pageviews: Pageviews,
-    bounce: BounceRate,
+    visits: Visits,
     before: PeriodBefore | undefined,
     isPage: boolean,
   ): void {
@@ -61,14 +64,21 @@ export class Figures {
       'Average over the range',
       old && twoDigits(old.views / old.visitors),
     );
-    const { rate, visits, bounces } = bounce.data;
+    const { bounceRate, pageviewsPerVisit, meanDuration, visits: all, bounces } = visits.data;
     const whose = isPage ? ', whole domain' : '';
-    this.#bounce.show(
-      rate === undefined ? '–' : share(rate),
-      rate === undefined
-        ? `No visits in the batch view yet${whose}`
-        : `${count(bounces)} of ${count(visits)} visits, batch only${whose}`,
-    );
+    const show = (
+      figure: Figure,
+      value: number | undefined,
+      words: (value: number) => string,
+      detail: string,
+    ): void => {
+      const isKnown = value !== undefined;
+      const said = isKnown ? `${detail}, batch only` : 'No visits in the batch view yet';
+      figure.show(isKnown ? words(value) : '–', `${said}${whose}`);
+    };
+    show(this.#perVisit, pageviewsPerVisit, twoDigits, `Average of ${count(all)} visits`);
+    show(this.#duration, meanDuration, stay, 'Average, first to last pageview');
+    show(this.#bounce, bounceRate, share, `${count(bounces)} of ${count(all)} visits`);
   }
 }
 

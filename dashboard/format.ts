@@ -26,6 +26,12 @@ export function span(milliseconds: number): string {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
+/** '32 s', '4 min 32 s' */
+export function stay(seconds: number): string {
+  const all = Math.round(seconds);
+  return all < 60 ? `${all} s` : `${count(Math.floor(all / 60))} min ${all % 60} s`;
+}
+
 /** '1,204 – 1,310', or 'exact' */
 export function interval(bounds: {
   readonly lower: number;

@@ -4,7 +4,6 @@
  */
 import {
   batches,
-  bounceRate,
   breakdown,
   domains,
   pages,
@@ -12,6 +11,7 @@ import {
   pageviewTotal,
   status,
   uniques,
+  visits,
   type Available,
   type Breakdown,
   type Status,
@@ -252,10 +252,10 @@ class Dashboard {
     const ranged: Params = { from, to, tz: zone };
     const series: Params = { ...about, ...ranged, interval };
     const topPages: Params = { domain, ...ranged, limit: String(pagesListed) };
-    const [people, views, bounce, top, values, before] = await Promise.all([
+    const [people, views, ofVisits, top, values, before] = await Promise.all([
       this.#api.get('/v1/uniques', series, uniques, signal),
       this.#api.get('/v1/pageviews', series, pageviews, signal),
-      this.#api.get('/v1/bounce-rate', { domain, ...ranged }, bounceRate, signal),
+      this.#api.get('/v1/visits', { domain, ...ranged }, visits, signal),
       this.#api.get('/v1/pages', topPages, pages, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
       this.#before.ask(this.#state, about, nowMs, signal),
@@ -263,7 +263,7 @@ class Dashboard {
     if (signal.aborted) return;
     this.#uniques = people;
     this.#endLoading();
-    this.#figures.update(people, views, bounce, before, url !== undefined);
+    this.#figures.update(people, views, ofVisits, before, url !== undefined);
     this.#uniquesCard.update(uniquesChart(people, before, nowMs));
     this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
     this.#pages.update(top.data.pages, url);

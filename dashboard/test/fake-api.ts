@@ -195,9 +195,11 @@ export class FakeApi {
         const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.does.extra;
         return { data: { domain, pageviews, ...empty, series }, range: this.#range(url), ...frame };
       }
-      case '/v1/bounce-rate': {
-        const data = { domain, visits: 31_204, bounces: 12_877, rate: 0.412671, through: iso(this.#batchAt) };
-        return { data: empty === undefined ? data : { ...data, rate: null }, ...frame };
+      case '/v1/visits': {
+        const data = { domain, visits: 31_204, bounces: 12_877, through: iso(this.#batchAt) };
+        const figures = { bounceRate: 0.412671, pageviewsPerVisit: 2.314, meanDuration: 272.4 };
+        const none = { bounceRate: null, pageviewsPerVisit: null, meanDuration: null };
+        return { data: { ...data, ...(empty === undefined ? figures : none) }, ...frame };
       }
       case '/v1/pages': {
         const pages = Array.from({ length: Math.min(Number(given('limit')), 40) }, (_, i) => {

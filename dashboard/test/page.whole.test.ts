@@ -32,6 +32,8 @@ test(
       /^95 % between [\d,]+ and [\d,]+; new identity links may lower it by up to 3 and raise it by up to 1$/,
     );
     assert.equal(await text(page, '#bounce-value'), '41.3%');
+    assert.equal(await text(page, '#per-visit-value'), '2.31');
+    assert.equal(await text(page, '#duration-value'), '4 min 32 s');
     await page.waitForSelector('#live[data-mood=live]');
     assert.match(await text(page, '#freshness'), /^Batch through .* live to /);
     assert.equal(await page.locator('.chart canvas').count(), 2);
