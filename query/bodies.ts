@@ -10,7 +10,7 @@ import { rulesVersionsSchema } from '../facts/rules-versions.js';
 export const completeWithinMs = 5_000;
 
 const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
-const instantSchema = z.string().describe('RFC 3339, UTC.');
+const instantSchema = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC.' });
 
 export const layerNames = ['batch', 'realtime'] as const;
 export type LayerName = (typeof layerNames)[number];
@@ -76,7 +76,7 @@ export const freshnessSchema = z.object({
 const emptyShape = {
   emptyReason: z.string().optional().describe('Only when the answer is zero: why.'),
   available: z
-    .object({ from: z.string(), to: z.string() })
+    .object({ from: instantSchema, to: instantSchema })
     .optional()
     .describe('With no-pageviews-in-range: from the first bucket with pageviews to the end of the last.'),
 };
@@ -90,7 +90,7 @@ const nextShape = {
 
 const erasureSchema = z.object({
   id: z.string(),
-  requestedAt: z.string(),
+  requestedAt: instantSchema,
   ids: z.number().describe('How many. The ids themselves are not kept.'),
   state: z
     .enum(['requested', 'recorded', 'excluded', 'done'])
@@ -98,7 +98,7 @@ const erasureSchema = z.object({
       'requested, recorded: until the batch run that starts at once has published. excluded: the ids are in no answer, and files are being rewritten. done: they stand in no file of the data directory.',
     ),
   view: z.string().nullable().describe('The first batch view without the ids.'),
-  doneAt: z.string().nullable(),
+  doneAt: instantSchema.nullable(),
   parts: z
     .array(
       z.object({
@@ -207,7 +207,7 @@ const subjectData = {
   domain: z.string().optional(),
   ...emptyShape,
 };
-const interval = { from: z.string(), to: z.string(), label: z.string() };
+const interval = { from: instantSchema, to: instantSchema, label: z.string() };
 const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
 
 /** Of visits by the bucket they began in. */
@@ -245,8 +245,8 @@ const layerNameSchema = z
 function compared<F extends z.ZodRawShape>(figures: F) {
   return z
     .object({
-      from: z.string(),
-      to: z.string(),
+      from: instantSchema,
+      to: instantSchema,
       ...figures,
       overlap: z
         .boolean()
@@ -277,15 +277,15 @@ function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy:
 const pendingSchema = z.object({
   id: z.number(),
   requestedBy: z.string(),
-  requestedAt: z.string(),
+  requestedAt: instantSchema,
   running: z.boolean(),
 });
 
 const runSchema = z.object({
   id: z.string(),
   trigger: z.string().describe('schedule, missed, upgrade, request or command.'),
-  startedAt: z.string(),
-  endedAt: z.string().nullable(),
+  startedAt: instantSchema,
+  endedAt: instantSchema.nullable(),
   outcome: z.string().describe('running, published, failed or killed.'),
   view: z.string().nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
@@ -299,7 +299,7 @@ const runSchema = z.object({
 const viewSchema = z.object({
   id: z.string(),
   number: z.number(),
-  createdAt: z.string(),
+  createdAt: instantSchema,
   current: z.boolean(),
   pageviews: z.number(),
   persons: z.number(),
@@ -354,7 +354,7 @@ export const bodies = {
       visits: z.number(),
       bounces: z.number(),
       rate: z.number().nullable(),
-      through: z.string(),
+      through: instantSchema,
       emptyReason: z.string().optional(),
     },
     countAccuracySchema,

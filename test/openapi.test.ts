@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { collectorRoutes } from '../ingest/collector.js';
 import { Intake, newCounters } from '../ingest/intake.js';
 import { assetPath } from '../lib/files/assets.js';
@@ -66,4 +67,29 @@ test('every operation has an id of its own, and every reference resolves', () =>
   }
   const references = [...currentDocument().matchAll(/"\$ref": "([^"]+)"/g)].map((match) => match[1]);
   assert.deepEqual([...new Set(references)], ['#/components/schemas/Problem']);
+});
+
+test('a strict linter has nothing to say about the API document', async () => {
+  const rules = [
+    'parameter-description',
+    'tag-description',
+    'operation-tag-defined',
+    'operation-singular-tag',
+    'no-schema-type-mismatch',
+    'paths-kebab-case',
+    'no-http-verbs-in-paths',
+  ];
+  const config = await createConfig({
+    extends: ['recommended-strict'],
+    rules: Object.fromEntries(rules.map((rule) => [rule, 'error'])),
+  });
+  const lint = (source: string): ReturnType<typeof lintFromString> =>
+    lintFromString({ source, absoluteRef: '/openapi.json', config });
+  const problems = await lint(currentDocument());
+  assert.deepEqual(
+    problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer]),
+    [],
+  );
+  const withFault = currentDocument().replaceAll('"operationId"', '"operation"');
+  assert.ok((await lint(withFault)).length > 0, 'a fault is found');
 });

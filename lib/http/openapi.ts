@@ -9,6 +9,20 @@ export interface ApiInfo {
   readonly description: string;
 }
 
+/** Operations by the key they need, where keys are configured. */
+const tags = {
+  read: {
+    name: 'Questions',
+    description: 'What was counted, and how the system is. A key needs the scope read.',
+  },
+  write: { name: 'Facts', description: 'What happened. A key needs the scope write.' },
+  admin: {
+    name: 'Operation',
+    description: 'What changes answers or costs work. A key needs the scope admin.',
+  },
+  open: { name: 'Probes', description: 'For machines; no key is needed.' },
+} as const satisfies Record<RouteDoc['scope'], { name: string; description: string }>;
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Returns the document, with paths in the order of the table. */
@@ -18,6 +32,8 @@ export function openApi(routes: readonly Route[], info: ApiInfo): Json {
   return {
     openapi: '3.1.0',
     info: { ...info, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    servers: [{ url: '/', description: 'Where this document was served from.' }],
+    tags: [...new Set(routes.map(({ scope }) => scope))].map((scope) => tags[scope]),
     paths,
     components: {
       schemas: { Problem: problemSchema() },
@@ -31,9 +47,10 @@ export function openApi(routes: readonly Route[], info: ApiInfo): Json {
 function operation(route: Route): Json {
   return {
     operationId: route.operationId,
+    tags: [tags[route.scope].name],
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
-    ...(route.scope === 'open' ? {} : { security: [{}, { key: [route.scope] }] }),
+    security: route.scope === 'open' ? [] : [{}, { key: [route.scope] }],
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
     ...(route.body === undefined
       ? {}
