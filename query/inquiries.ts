@@ -31,6 +31,8 @@ import {
   layerShape,
   parseDimension,
   parseDomain,
+  requireDomain,
+  type DomainInput,
   rangeShape,
   seriesQuestion,
   seriesShape,
@@ -57,32 +59,42 @@ export interface Inquiry {
   readonly body: z.ZodType;
   /**
    * Checks everything that can be checked before a generation is pinned; throws HttpProblem. `parsed` is what the schemas
-   * made of params and query together.
+   * made of params and query together, `only` the one domain that the caller may ask about.
    */
-  readonly prepare: (engine: Engine, parsed: unknown) => Answering;
+  readonly prepare: (engine: Engine, parsed: unknown, only?: string) => Answering;
+  /** Whether callers may ask who may know of one domain alone. */
+  readonly forDomainKeys: boolean;
   /** What of a pinned generation is to be asked: all of it, or the layer that `parsed` names. Throws `not-ready`. */
   readonly partOf: (generation: PinnedGeneration, parsed: unknown) => PinnedGeneration;
 }
 
 function inquiry<P extends Shape, Q extends Shape>(
-  definition: Omit<Inquiry, 'prepare' | 'partOf' | 'params' | 'query' | 'input'> & {
+  definition: Omit<Inquiry, 'prepare' | 'partOf' | 'params' | 'query' | 'input' | 'forDomainKeys'> & {
+    /** `answer` itself leaves out all but what is of `only`. */
+    readonly takesOnly?: boolean;
     readonly params?: P;
     readonly query: Q;
     readonly answer: (
       engine: Engine,
       input: z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>,
+      only: string | undefined,
     ) => Answering;
   },
 ): Inquiry {
-  const { answer, params, query, ...rest } = definition;
+  const { answer, params, query, takesOnly = false, ...rest } = definition;
   return {
     ...rest,
     params: params ?? {},
     query,
     input: z.object({ ...params, ...query }),
     // Both callers below and in http/routes.ts pass what these very schemas parsed.
-    prepare: (engine, parsed) =>
-      answer(engine, parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>),
+    prepare: (engine, parsed, only) => {
+      const input = parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>;
+      const answering = answer(engine, input, only);
+      if (only !== undefined && !takesOnly) requireDomain(only, parsed as DomainInput, engine.urls);
+      return answering;
+    },
+    forDomainKeys: takesOnly || 'domain' in query,
     // `layer` is in the shapes of those inquiries alone that read both layers.
     partOf: (generation, parsed) => layerOf(generation, (parsed as { layer?: LayerName }).layer),
   };
@@ -264,9 +276,10 @@ export const inquiries: readonly Inquiry[] = [
       ...cursorShape,
     },
     body: bodies.domains,
-    answer: (engine, input) => {
+    takesOnly: true,
+    answer: (engine, input, only) => {
       const contains = (input.contains ?? '').toLowerCase();
-      const question = { contains, paging: pagedDomains.pagingOf(['domains', contains], input) };
+      const question = { contains, only, paging: pagedDomains.pagingOf(['domains', contains], input) };
       return (generation, pace) => domains(engine, generation, question, pace);
     },
   }),

@@ -3,6 +3,7 @@
  * refused with the parameter and what would do. Nothing is rounded in silence.
  */
 import { z } from 'zod';
+import { outsideDomain } from '../lib/http/auth.js';
 import { HttpProblem } from '../lib/http/problem.js';
 import { allBucketMinutes, type BucketRange, type BucketWidth } from '../lib/time/buckets.js';
 import { parseRfc3339 } from '../lib/time/real-time.js';
@@ -154,10 +155,7 @@ function earlierPeriod(
   };
 }
 
-function subjectsOf(
-  input: { readonly url?: readonly string[] | undefined; readonly domain?: string | undefined },
-  urls: UrlRules,
-): { asked: Asked; subjects: readonly Subject[] } {
+function subjectsOf(input: DomainInput, urls: UrlRules): { asked: Asked; subjects: readonly Subject[] } {
   if (input.domain !== undefined) {
     if (input.url !== undefined) {
       throw urlAndDomain();
@@ -198,6 +196,20 @@ export function parseDomain(raw: string, urls: UrlRules): string {
   throw domainProblem(`is a host, not a registrable domain; its domain is '${domain}'`, {
     suggestion: domain,
   });
+}
+
+export interface DomainInput {
+  readonly url?: readonly string[] | undefined;
+  readonly domain?: string | undefined;
+}
+
+/** Throws `forbidden` unless a question that was understood is about this domain, or pages of it, alone. */
+export function requireDomain(only: string, { url, domain }: DomainInput, urls: UrlRules): void {
+  const asked =
+    domain === undefined
+      ? (url ?? []).map((raw) => domainOf(parseUrl(raw, urls)))
+      : [parseDomain(domain, urls)];
+  if (asked.length === 0 || asked.some((each) => each !== only)) throw outsideDomain(only);
 }
 
 /** The name of a dimension that is kept; anything else is refused, naming those. */

@@ -82,7 +82,7 @@ export const keys = {
     'SWA_API_KEYS',
     '',
     list,
-    'comma-separated name:scopes:sha256hex, scopes from write+read+admin',
+    'comma-separated name:scopes:sha256hex, scopes from write+read+admin; name:read:sha256hex:domain may ask about one domain only',
     true,
   ),
   sites: key(

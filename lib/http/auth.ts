@@ -1,6 +1,6 @@
 /**
- * Bearer keys. The configuration holds only SHA-256 hashes (`name:scopes:sha256hex`), so a leaked configuration reveals
- * no key. Without keys everything is open, which is allowed only on a loopback address.
+ * Bearer keys. The configuration holds only SHA-256 hashes (`name:scopes:sha256hex`, for a read key of one domain `name:read:sha256hex:domain`), so a
+ * leaked configuration reveals no key. Without keys everything is open, which is allowed only on a loopback address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SwaError } from '../errors/errors.js';
@@ -14,16 +14,18 @@ export interface ApiKey {
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
   readonly sha256: Buffer;
+  /** The only domain it may ask about; undefined for any. */
+  readonly domain: string | undefined;
 }
 
 /** The caller: a key's name, or undefined if no keys are configured. */
 export type Caller = string | undefined;
 
-/** Throws `config.invalid` on an entry that is not `name:scope+scope:sha256hex`, or a name given twice. */
+/** Throws `config.invalid` on an entry that is not `name:scope+scope:sha256hex` or `name:read:sha256hex:domain`, or a name given twice. */
 export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
   const names = new Set<string>();
   return entries.map((entry, i) => {
-    const [name, scopeList, hex, ...rest] = entry.split(':');
+    const [name, scopeList, hex, domain, ...rest] = entry.split(':');
     const wanted = scopeList?.split('+') ?? [];
     const known = scopes.filter((scope) => wanted.includes(scope));
     const refused =
@@ -33,14 +35,33 @@ export function parseApiKeys(entries: readonly string[]): readonly ApiKey[] {
           ? `its scopes must be some of ${scopes.join(', ')}, joined by +`
           : rest.length > 0 || !/^[0-9a-fA-F]{64}$/.test(hex ?? '')
             ? 'its hash must be 64 hexadecimal digits'
-            : undefined;
+            : domain !== undefined && scopeList !== 'read'
+              ? 'only a key with the scope read alone may be of one domain'
+              : domain !== undefined && !domainPattern.test(domain)
+                ? `'${domain.slice(0, 100)}' is not a domain in lower case, like example.org`
+                : undefined;
     if (refused !== undefined || name === undefined) {
       throw new SwaError('config.invalid', `SWA_API_KEYS entry ${i + 1} is invalid: ${refused}`, {
-        hint: 'an entry is name:scopes:sha256hex; hash a key with: printf %s "$KEY" | sha256sum',
+        hint: 'an entry is name:scopes:sha256hex, or name:read:sha256hex:domain; hash a key with: printf %s "$KEY" | sha256sum',
       });
     }
     names.add(name);
-    return { name, scopes: new Set(known), sha256: Buffer.from(hex ?? '', 'hex') };
+    return { name, scopes: new Set(known), sha256: Buffer.from(hex ?? '', 'hex'), domain };
+  });
+}
+
+const domainPattern = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/;
+
+/** The only domain that a caller accepted by `authorize` may ask about; undefined for any. */
+export function domainOfCaller(keys: readonly ApiKey[], caller: Caller): string | undefined {
+  return caller === undefined ? undefined : keys.find(({ name }) => name === caller)?.domain;
+}
+
+/** What a caller whose key is of one domain gets for anything else. */
+export function outsideDomain(domain: string): HttpProblem {
+  return new HttpProblem('forbidden', `this key may ask only about the domain '${domain}'`, {
+    parameter: 'Authorization',
+    extra: { domain },
   });
 }
 

@@ -17,6 +17,8 @@ import {
   allows,
   authorize,
   checkExposure,
+  domainOfCaller,
+  outsideDomain,
   parseApiKeys,
   type ApiKey,
   type Caller,
@@ -312,9 +314,13 @@ export class HttpEndpoint {
     return `${this.#idPrefix}-${(++this.#requests).toString(36)}`;
   }
 
-  #checkKey({ scope }: Route, request: Request): Caller {
+  #checkKey({ scope, forDomainKeys }: Route, request: Request): Caller {
     this.#guard.checkOrigin(request);
-    return scope === 'open' ? undefined : authorize(request.headers.authorization, this.#keys, scope);
+    if (scope === 'open') return undefined;
+    const caller = authorize(request.headers.authorization, this.#keys, scope);
+    const domain = domainOfCaller(this.#keys, caller);
+    if (domain !== undefined && forDomainKeys !== true) throw outsideDomain(domain);
+    return caller;
   }
 
   async #serve(route: Route, request: Request, response: Response): Promise<void> {
@@ -330,7 +336,8 @@ export class HttpEndpoint {
     const exchange = (body: string): Exchange => {
       const deadlineAt = performance.now() + this.#options.config.httpDeadlineMs;
       const may = (scope: Scope): boolean => allows(this.#keys, requireKey(), scope);
-      return { request, response, id, caller, may, body, deadlineAt, requireKey };
+      const domain = domainOfCaller(this.#keys, caller);
+      return { request, response, id, caller, may, domain, body, deadlineAt, requireKey };
     };
     if (route.unlimited === true) return route.run(exchange(''));
     if (isRateLimited(route)) this.#rate.count(caller ?? request.socket.remoteAddress ?? '');

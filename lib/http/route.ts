@@ -17,6 +17,8 @@ export interface Exchange {
   readonly caller: Caller;
   /** Tells whether the caller has a scope. The route's own scope has been checked already. */
   readonly may: (scope: Scope) => boolean;
+  /** The only domain the caller may ask about, which the handler must check; undefined for any. */
+  readonly domain: string | undefined;
   /** The body as text; '' if there is none or the route takes none. */
   readonly body: string;
   /** The time (`performance.now()`) by which the answer must have begun. */
@@ -63,6 +65,8 @@ export interface RouteDoc {
   readonly description?: string;
   /** The scope a key must have; 'open' needs no key. */
   readonly scope: Scope | 'open';
+  /** Callers whose key is for one domain may use the route; the handler checks what they ask about. Default false. */
+  readonly forDomainKeys?: boolean;
   /** Exempts probes from rate and concurrency limits. */
   readonly unlimited?: boolean;
   /** Pages of any origin may use the route with a key. */

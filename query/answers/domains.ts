@@ -15,6 +15,8 @@ import { frameOf, type Answer } from './answer.js';
 export interface DomainsQuestion {
   /** Only domains that contain it. */
   readonly contains: string;
+  /** Only this one, where it has been seen. */
+  readonly only?: string | undefined;
   readonly paging: Paging<Place>;
 }
 
@@ -28,7 +30,7 @@ const domainsBetweenLooks = 64;
 export async function domains(
   engine: Engine,
   generation: PinnedGeneration,
-  { contains, paging }: DomainsQuestion,
+  { contains, only, paging }: DomainsQuestion,
   pace: Pace,
 ): Promise<Answer<Bodies['domains']>> {
   const { limit, after } = paging;
@@ -37,7 +39,11 @@ export async function domains(
   let looked = 0;
   const { batch, realtime } = generation;
   for await (const domain of mergeAscendingAsync([realtime?.domains() ?? [], batch.domains()])) {
-    if (domain.includes(contains) && (after === undefined || domain > after.after)) {
+    if (
+      (only === undefined || domain === only) &&
+      domain.includes(contains) &&
+      (after === undefined || domain > after.after)
+    ) {
       more = listed.length === limit;
       if (more) break;
       listed.push(domain);

@@ -23,7 +23,7 @@ import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
 import { combinedFilters } from '../filters.js';
 import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
-import { rangeShape, seriesQuestion, subjectShape, zoneShape } from '../question.js';
+import { rangeShape, requireDomain, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
 import { formatFor, formats, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
@@ -87,6 +87,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
     summary: inquiry.summary,
     ...(inquiry.description === undefined ? {} : { description: inquiry.description }),
     scope: 'read',
+    forDomainKeys: inquiry.forDomainKeys,
     refusalOf: combinedFilters,
     params: inquiry.params,
     query: { ...inquiry.query, format: formatShape },
@@ -109,7 +110,7 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const { format: askedFormat, ...query } = input.query;
       const format = formatFor(request, askedFormat);
       const parsed = { ...input.params, ...query };
-      const answering = inquiry.prepare(engine, parsed);
+      const answering = inquiry.prepare(engine, parsed, exchange.domain);
       await pinnedFor(exchange, engine, async (generation) => {
         if (inquiry.isOfTheMoment === true) notKept(response);
         else if (notModified(request, response, versionOf(engine, generation), format)) return;
@@ -153,6 +154,7 @@ function sketchRoute(engine: Engine): Route {
     description:
       'Apache DataSketches HLL, compact: merge it with other sketches or read its estimate with any DataSketches library.',
     scope: 'read',
+    forDomainKeys: true,
     refusalOf: combinedFilters,
     query: { ...subjectShape, ...rangeShape, ...zoneShape },
     responses: [
@@ -163,6 +165,7 @@ function sketchRoute(engine: Engine): Route {
     handle: async (exchange, { query }) => {
       const { request, response, deadlineAt } = exchange;
       const question = seriesQuestion(query, engine);
+      if (exchange.domain !== undefined) requireDomain(exchange.domain, query, engine.urls);
       if (request.accepts(sketchType) === false) {
         throw new HttpProblem('not-acceptable', `this endpoint offers only ${sketchType}`, {
           parameter: 'Accept',

@@ -71,6 +71,7 @@ export function engineOver(layers: Layers): Engine {
 export interface TestServer {
   readonly origin: string;
   readonly requested: string[];
+  readonly routes: readonly Route[];
   /** Like fetch; fails when the answer is not documented. */
   send(path: string, init: RequestInit): Promise<Response>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
@@ -115,6 +116,7 @@ export async function serve(
   return {
     origin,
     requested,
+    routes: endpoint.routes,
     get: (path, headers) => send(path, headers === undefined ? {} : { headers }),
     send,
   };
