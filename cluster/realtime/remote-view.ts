@@ -61,7 +61,6 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
   /** Fetches what of these subjects has room, in the order in which they were named. */
   async prefetch(subjects: readonly Subject[], from: number, to: number): Promise<void> {
     const wanted = subjects.filter((subject) => !this.#isAhead(subject, from, to));
-    if (wanted.length < 2) return; // as well when it is read
     for (let at = 0; at < wanted.length && this.#aheadBytes < maxAheadBytes; at += maxSubjects)
       await this.#fetchAhead(wanted.slice(at, at + maxSubjects), from, to);
   }

@@ -20,7 +20,7 @@ export const partitions = 2;
 export const secret = 'secret-of-these-tests';
 
 /** For all processes to be up and to have found each other, on a busy machine. */
-export const startMs = 180_000;
+export const startMs = 600_000;
 /** For a batch run, which has the lowest priority of all. */
 export const batchMs = 600_000;
 /** Between looks at all that: each asks processes that have other work. */

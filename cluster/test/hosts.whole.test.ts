@@ -5,6 +5,7 @@
  * KILLS=10 FACTS=1000 EVERY_MS=40 is the long form; SHOW=1 tells what is done and what the processes log.
  */
 import assert from 'node:assert/strict';
+import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, test } from 'node:test';
 import { eventually } from '../../test/eventually.js';
@@ -26,9 +27,11 @@ const factsPerSecond = Number(process.env['FACTS'] ?? 200);
 const askEveryMs = Number(process.env['EVERY_MS'] ?? 80);
 /**
  * How old the oldest acknowledged fact may be that a question does not find yet (docs/scaling.md): in half of the answers, and in 99 of 100,
- * while nothing is killed. The machine is shared with whatever else runs on it, so these are wider than what an idle one shows.
+ * while nothing is killed. Wider than what an idle machine shows, and only asserted where a core has no more than `busyLoad` to do: the
+ * processes of this test alone make about 4.
  */
 const freshMs = { p50: 1_000, p99: 5_000 };
+const busyLoad = 8;
 /** How long questions may fail where each partition has one worker: until the broker has noticed its death, and another one has read the log. */
 const replayedWithinMs = 60_000;
 
@@ -127,6 +130,7 @@ for (const replicas of [2, 1]) {
       const missingMs = (): number[] => clients.flatMap((client) => client.missingMs.splice(0));
       await sleep(5_000);
       const steady = missingMs();
+      const load = (loadavg()[0] ?? 0) / availableParallelism();
       const afterKills: number[] = [];
       let inHandOvers = 0;
       for (let kill = 0; kill < kills; kill++) {
@@ -171,8 +175,11 @@ for (const replicas of [2, 1]) {
       t.diagnostic(
         `oldest fact not found yet: ${shown(steady)} in steady work, ${shown(afterKills)} with kills`,
       );
-      assert.ok(quantile(steady, 0.5) <= freshMs.p50, `p50 of ${shown(steady)}`);
-      assert.ok(quantile(steady, 0.99) <= freshMs.p99, `p99 of ${shown(steady)}`);
+      if (load > busyLoad) t.diagnostic(`not asserted: the load of each core was ${load.toFixed(1)}`);
+      else {
+        assert.ok(quantile(steady, 0.5) <= freshMs.p50, `p50 of ${shown(steady)}`);
+        assert.ok(quantile(steady, 0.99) <= freshMs.p99, `p99 of ${shown(steady)}`);
+      }
       if (replicas === 2) assert.deepEqual(failed, []);
       else assert.ok(gap <= replayedWithinMs, `no answers for ${gap} ms`);
     },

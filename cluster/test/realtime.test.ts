@@ -204,6 +204,23 @@ test('a snapshot stays what it was while facts come, and one that is given back 
   after.release();
 });
 
+test('what was fetched ahead is read in parts, as for a series, without asking again', async (t) => {
+  const { house, workers, remote } = await two(t);
+  house.start();
+  await house.append(pageview('cookie:1', 'https://a.example/'));
+  await house.untilCaughtUp(genesis);
+  const snapshot = await remote.snapshot();
+  assert.ok(snapshot !== undefined);
+  const subject: Subject = { kind: 'page', url: 'https://a.example/' };
+  await snapshot.prefetch([subject], hour0 - 1, hour0 + 2);
+  for (const server of workers.servers) await server?.close();
+  for (const hour of [hour0 - 1, hour0, hour0 + 1]) {
+    let pageviews = 0;
+    await snapshot.forEachBucket(subject, hour, hour + 1, (cell) => void (pageviews += cell.pageviews));
+    assert.equal(pageviews, hour === hour0 ? 1 : 0);
+  }
+});
+
 test('a worker is asked with the secret of the cluster only', async (t) => {
   const { house, workers } = await two(t);
   house.start();
