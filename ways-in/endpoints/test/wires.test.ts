@@ -1,76 +1,22 @@
 /** Other trackers' wire formats, as their clients and others send them: what becomes a fact, what is counted by name, what is refused. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { openApi } from '../../../lib/http/openapi.js';
 import { proofOf } from '../../sites/visitors.js';
-import { news, noon, serveSites, shop } from '../../sites/test/serving.js';
-
-const hourMs = 3_600_000;
-const apiKeys = [`owner:write:${createHash('sha256').update('owner-key').digest('hex')}`];
-const trackers = { plausible: ['Shop'], umami: ['shop-website'], goatcounter: true, segment: ['shop-write'] };
-/** A cookieless site for pages alone, and a first-party one for which servers speak as well. */
-const sites = [
-  { ...shop, trackers },
-  {
-    ...news,
-    trackers: { plausible: ['News'], umami: ['news-website'], goatcounter: true, segment: ['news-write'] },
-    fromServers: true,
-  },
-];
-const agent = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0';
-const shopPage = 'https://www.shop.example';
-const newsPage = 'https://news.example';
-const anonymous = '0c2f1a55-4a4f-4a51-9a0e-6f6c6f0a1b2c';
-const proof = proofOf(news.secret, '42');
-
-interface Ask {
-  readonly origin?: string | undefined;
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly method?: string;
-}
-
-const serverWith = (authorization: string): Ask => ({
-  origin: undefined,
-  type: 'application/json',
-  headers: { Authorization: authorization },
-});
-
-async function serve(t: TestContext, change: Parameters<typeof serveSites>[2] = { apiKeys }, of = sites) {
-  const swa = await serveSites(t, of, change);
-  const call = async (path: string, body: unknown, ask: Ask = {}) => {
-    const origin = 'origin' in ask ? ask.origin : shopPage;
-    const method = ask.method ?? 'POST';
-    const response = await fetch(swa.origin + path, {
-      method,
-      headers: {
-        'User-Agent': agent,
-        ...(method === 'POST' ? { 'Content-Type': ask.type ?? 'text/plain' } : {}),
-        ...(origin === undefined ? {} : { Origin: origin }),
-        ...ask.headers,
-      },
-      ...(method === 'POST' && body !== undefined
-        ? { body: typeof body === 'string' ? body : JSON.stringify(body) }
-        : {}),
-    });
-    return { status: response.status, headers: response.headers, text: await response.text() };
-  };
-  const plausible = (event: object | string, ask?: Ask) => call('/api/event', event, ask);
-  const umami = (type: string, payload: object, ask?: Ask) =>
-    call('/api/send', { type, payload: { website: 'shop-website', ...payload } }, ask);
-  const batch = (events: readonly unknown[], more: object = {}, ask?: Ask) =>
-    call('/v1/batch', { batch: events, writeKey: 'news-write', ...more }, { origin: undefined, ...ask });
-  const counts = (site: string) =>
-    (swa.wayIn.details()['sites'] as Record<string, Record<string, unknown>>)[site];
-  return { ...swa, call, plausible, umami, batch, counts, swa };
-}
-
-type Fact = ReturnType<Awaited<ReturnType<typeof serveSites>>['facts']>[number] | undefined;
-function pageview(fact: Fact) {
-  assert.ok(fact?.type === 'pageview', JSON.stringify(fact));
-  return fact;
-}
+import { news, noon, shop } from '../../sites/test/serving.js';
+import {
+  hourMs,
+  apiKeys,
+  sites,
+  agent,
+  shopPage,
+  newsPage,
+  anonymous,
+  proof,
+  serverWith,
+  serve,
+  pageview,
+} from './wires.js';
 
 test('Plausible: pageviews in both spellings become facts, everything else is counted by name', async (t) => {
   const { plausible, facts, counts } = await serve(t);
@@ -308,104 +254,28 @@ test('GoatCounter: pixel and beacon count the page they stand on', async (t) => 
   assert.deepEqual(counts('shop')?.['ignored'], { 'goatcounter click-me': 1, 'goatcounter bot': 1 });
 });
 
-test('Umami: a batch is as many events of one website, and the reply names those that are refused', async (t) => {
-  const { call, facts, counts } = await serve(t);
-  const event = (payload: object, type = 'event') => ({
-    type,
-    payload: { website: 'shop-website', ...payload },
-  });
-  const batch = [
-    event({ url: `${shopPage}/a` }),
-    event({ name: 'buy', url: '/a' }),
-    event({ website: 'news-website', url: `${newsPage}/a` }),
-    7,
-    event({ url: 'https://evil.example/' }),
-    event({ hostname: 'www.shop.example', url: '/b' }),
-  ];
-  const { status, text } = await call('/api/batch', batch);
-  assert.equal(status, 200);
-  const reply = JSON.parse(text) as { details: { index: number }[] };
-  assert.deepEqual(
-    { ...reply, details: reply.details.map(({ index }) => index) },
-    { size: 6, processed: 3, errors: 3, details: [2, 3, 4] },
-  );
-  assert.deepEqual(
-    facts().map((fact) => pageview(fact).url),
-    [`${shopPage}/a`, `${shopPage}/b`],
-  );
-  assert.deepEqual(counts('shop')?.['ignored'], { 'umami buy': 1 });
-  assert.equal((await call('/api/batch', {})).status, 400);
-  assert.equal((await call('/api/batch', [])).status, 401);
-  assert.equal(
-    (
-      await call(
-        '/api/batch',
-        Array.from({ length: 2_501 }, () => 1),
-      )
-    ).status,
-    413,
-  );
-  assert.equal((await call('/api/batch', batch, { origin: 'https://evil.example' })).status, 403);
-});
-
-test('GoatCounter: hits of a server count by the key of a site for which servers speak', async (t) => {
-  const { call, facts, counts } = await serve(t);
-  const count = (hits: unknown, key: string | undefined = news.key) =>
-    call('/api/v0/count', { no_sessions: false, hits }, serverWith(`Bearer ${key}`));
-  const who = { ip: '192.0.2.7', user_agent: agent };
-  const at = new Date(noon - hourMs).toISOString();
-  const { status, text } = await count([
-    { ...who, path: '/a', query: '?utm_source=x', ref: 'https://search.example/', created_at: at },
-    { ...who, path: 'b', title: 'B', event: false, bot: 0 },
-    { path: '/nobody' },
-    { ...who, path: 'click', event: true },
-    { ...who, path: '/a', bot: 150 },
-    { ...who },
-    'x',
-  ]);
-  assert.equal(status, 202);
-  assert.deepEqual(Object.keys((JSON.parse(text) as { errors: object }).errors), ['2', '5', '6']);
-  const [a, b, ...more] = facts().map(pageview);
-  assert.deepEqual(more, []);
-  assert.deepEqual([a?.url, a?.referrer], [`${newsPage}/a?utm_source=x`, 'https://search.example/']);
-  assert.deepEqual([a?.timestamp, b?.timestamp, b?.url], [noon - hourMs, noon, `${newsPage}/b`]);
-  assert.equal(a?.visitor, b?.visitor);
-  assert.deepEqual(counts('news')?.['ignored'], { 'goatcounter click': 1, 'goatcounter bot': 1 });
-  assert.equal(
-    (await count([{ ...who, path: '/a' }], shop.key)).status,
-    403,
-    'servers do not speak for this site',
-  );
-  assert.equal((await count([{ ...who, path: '/a' }], 'another-key')).status, 401);
-  assert.equal(
-    (await call('/api/v0/count', { hits: [] }, { origin: undefined, type: 'application/json' })).status,
-    401,
-  );
-  assert.equal((await count({})).status, 400);
-  assert.equal((await count(Array.from({ length: 501 }, () => ({})))).status, 413);
+const segmentPage = (more: object) => ({
+  type: 'page',
+  messageId: 'm1',
+  anonymousId: anonymous,
+  timestamp: '2031-01-01T10:00:00.000Z',
+  properties: { url: `${newsPage}/a`, referrer: 'https://search.example/' },
+  context: { ip: '192.0.2.7', userAgent: agent, library: { name: '@segment/analytics-node' } },
+  ...more,
 });
 
 test('Segment: a batch of a server is facts, edges and names, once, at the time it happened', async (t) => {
   const { batch, facts, counts } = await serve(t);
-  const page = (more: object) => ({
-    type: 'page',
-    messageId: 'm1',
-    anonymousId: anonymous,
-    timestamp: '2031-01-01T10:00:00.000Z',
-    properties: { url: `${newsPage}/a`, referrer: 'https://search.example/' },
-    context: { ip: '192.0.2.7', userAgent: agent, library: { name: '@segment/analytics-node' } },
-    ...more,
-  });
   const known = { userId: '42', traits: { proof } };
   const events = [
-    page({}),
-    page({ ...known, messageId: 'm2' }),
+    segmentPage({}),
+    segmentPage({ ...known, messageId: 'm2' }),
     { type: 'track', event: 'Order', anonymousId: anonymous, ...known },
     { type: 'identify', anonymousId: anonymous, ...known },
     { type: 'identify', ...known },
     { type: 'alias', previousId: 'x', userId: '42' },
-    page({ anonymousId: undefined, messageId: 'm3' }),
-    page({ anonymousId: undefined, ...known, messageId: 'm4', context: {} }),
+    segmentPage({ anonymousId: undefined, messageId: 'm3' }),
+    segmentPage({ anonymousId: undefined, ...known, messageId: 'm4', context: {} }),
   ];
   const answer = await batch(events, { sentAt: '2031-01-01T12:00:00.000Z' });
   assert.deepEqual([answer.status, answer.text], [200, '{"success":true}']);
@@ -429,7 +299,7 @@ test('Segment: a batch of a server is facts, edges and names, once, at the time 
     'segment identify without both ids': 1,
     'segment alias': 1,
   });
-  await batch([page({ ...known })], { sentAt: '2031-01-01T12:00:00.000Z' });
+  await batch([segmentPage({ ...known })], { sentAt: '2031-01-01T12:00:00.000Z' });
   assert.deepEqual(
     facts().map(({ type }) => type),
     ['pageview'],
