@@ -21,8 +21,8 @@ export class Buckets {
   readonly #builder: BlockBuilder;
   readonly #hasher = blockHasher();
   readonly #files: ReadonlyMap<Kind, BucketFile | ValueFile>;
-  /** Parts so far of the subject that is being assembled. */
-  #parts: BlockPart[] = [];
+  /** Parts so far of each kind's subject that is being assembled: results come in order only within a kind. */
+  readonly #parts = new Map<JobKind, BlockPart[]>();
 
   /**
    * @param subjects numbers of pages and domains
@@ -61,10 +61,11 @@ export class Buckets {
     } else if (result.part === undefined) {
       this.#fileOf(kind)?.places.add(result);
     } else {
-      this.#parts.push(result.part);
-      if (this.#parts.length < (part?.parts ?? 0)) return;
-      const { bytes, tableLength, pageviews } = this.#builder.join(this.#parts);
-      this.#parts = [];
+      const parts = [...(this.#parts.get(kind) ?? []), result.part];
+      this.#parts.set(kind, parts);
+      if (parts.length < (part?.parts ?? 0)) return;
+      const { bytes, tableLength, pageviews } = this.#builder.join(parts);
+      this.#parts.delete(kind);
       if (pageviews === 0) return;
       this.#hasher.bytes(bytes);
       this.addBlocks(job, bytes);

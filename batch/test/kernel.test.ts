@@ -127,7 +127,7 @@ test('cells equal those of the TypeScript twin, byte for byte: flat blocks, days
   );
 });
 
-test('joining the monthly parts of a subject gives the same block', () => {
+test('joining the monthly parts of a subject gives the same block, also when parts of another kind come between them', () => {
   const months = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 3 }); // boundaries between parts, in days
   fc.assert(
     fc.property(factsArbitrary, months, ({ facts: all, width, lgK }, days) => {
@@ -141,17 +141,22 @@ test('joining the monthly parts of a subject gives the same block', () => {
       });
       const cuts = [...new Set([0, ...ranks, tables.buckets.length])].toSorted((a, b) => a - b);
       const built = bucketsAnywhere(lgK, width);
-      const written: Uint8Array[] = [];
-      built.pages.write = (bytes) => void written.push(bytes.slice());
+      const kinds = ['pages', 'domains'] as const;
+      const written = { pages: [] as Uint8Array[], domains: [] as Uint8Array[] };
+      for (const kind of kinds) built[kind].write = (bytes) => void written[kind].push(bytes.slice());
       const parts = cuts.length - 1;
       for (let index = 0; index < parts; index++) {
         const part = { index, parts, fromBucket: cuts[index] ?? 0, toBucket: cuts[index + 1] ?? 0 };
-        const job: SortJob = { ...span, kind: 'pages', to: 1, part };
-        built.addResult(job, pass.run(job, 'pages', silent));
+        for (const kind of kinds) {
+          const job: SortJob = { ...span, kind, to: 1, part };
+          built.addResult(job, pass.run(job, kind, silent));
+        }
       }
       const [expected] = blocksOf(facts, () => 0, lgK, width);
-      assert.deepEqual(Buffer.concat(written), Buffer.from(expected?.bytes ?? []));
-      assert.equal(built.pages.places.of(0)?.tableLength, expected?.tableLength);
+      for (const kind of kinds) {
+        assert.deepEqual(Buffer.concat(written[kind]), Buffer.from(expected?.bytes ?? []));
+        assert.equal(built[kind].places.of(0)?.tableLength, expected?.tableLength);
+      }
       built.abandon();
     }),
     { numRuns: 40 },
