@@ -33,6 +33,7 @@ import {
   type ErasureRecord,
 } from '../facts/erasure-records.js';
 import { eraseInLog } from '../facts/erase-log.js';
+import { compareViewIds } from '../facts/views/view-id.js';
 import type { BatchView, ViewId } from '../facts/views/view.js';
 import type { Config } from '../lib/config/config.js';
 import { hasCode } from '../lib/errors/errors.js';
@@ -48,7 +49,7 @@ import { drainLogToMaster } from '../master-data/role.js';
 import { removeStar } from '../master-data/star/head.js';
 import { batchLockPath } from '../serving/batch-runs.js';
 import { currentIfAny } from '../serving/current.js';
-import { viewPath } from '../serving/layout.js';
+import { isViewId, viewPath } from '../serving/layout.js';
 import { openView, removeViews, viewsWithout } from '../serving/store.js';
 
 export interface ErasingContext {
@@ -136,7 +137,9 @@ function withView<T>(dataDir: string, id: ViewId, look: (view: BatchView) => T):
  * does. False while a worker runs and they still exist.
  */
 function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
-  const old = namesIn(roomOf(dataDir, 'speed')).filter((name) => /^v\d{6,}-/.test(name) && name < current);
+  const old = namesIn(roomOf(dataDir, 'speed')).filter(
+    (name) => isViewId(name) && compareViewIds(name, current) < 0,
+  );
   if (old.length === 0) return true;
   const locks = namesIn(roomOf(dataDir, 'locks')).filter((name) => name.startsWith('speed-'));
   if (locks.some((name) => liveLockOwner(join(roomOf(dataDir, 'locks'), name)) !== undefined)) return false;

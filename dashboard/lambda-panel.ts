@@ -194,10 +194,14 @@ const batchReasons: Readonly<Record<string, string>> = {
   refusedUrls: 'URLs that the rules refuse',
   invalidPageviews: 'Records that are not valid facts',
 };
-/** The batch layer's names for reasons of the speed layer. */
+/** The batch layer's names for reasons of the speed layer; its other reasons are about records that are not valid facts. */
 const speedReasons: Readonly<Record<string, string>> = {
   'known bot': 'botPageviews',
   excluded: 'excludedPageviews',
+  unparsable: 'refusedUrls',
+  'not-http': 'refusedUrls',
+  'too-long': 'refusedUrls',
+  'raw-too-long': 'refusedUrls',
 };
 
 function uncountedOf(status: Status): readonly Uncounted[] {
@@ -205,7 +209,7 @@ function uncountedOf(status: Status): readonly Uncounted[] {
   const since = new Map<string, number>([['repeats', figure(speed, 'repeats') ?? 0]]);
   for (const { details } of speed) {
     for (const [reason, times] of Object.entries(details['refused'] ?? {})) {
-      const name = speedReasons[reason] ?? 'refusedUrls';
+      const name = speedReasons[reason] ?? 'invalidPageviews';
       since.set(name, (since.get(name) ?? 0) + Number(times));
     }
   }

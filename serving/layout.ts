@@ -78,10 +78,6 @@ export function makeViewId(number: number, contentHash: string): ViewId {
   return parseViewId(`v${String(number).padStart(6, '0')}-${contentHash.slice(0, 8)}`);
 }
 
-export function viewNumber(id: ViewId): number {
-  return Number(id.slice(1, id.indexOf('-')));
-}
-
 /** Throws `view.missing` if the text is not a view id. */
 export function parseViewId(text: string): ViewId {
   if (!isViewId(text)) throw new SwaError('view.missing', `'${text}' is not the name of a batch view`);

@@ -16,22 +16,14 @@ import type { BucketMinutes } from '../lib/time/buckets.js';
 import { PackedTexts } from '../lib/memory/packed-texts.js';
 import { listErasures } from '../facts/erasure-records.js';
 import type { Rules } from '../facts/rules.js';
+import { compareViewIds, viewNumber } from '../facts/views/view-id.js';
 import type { BatchView, ViewId, ViewMeta } from '../facts/views/view.js';
 import { CellFile } from './cell-file.js';
 import { damageHint, type FileSeal } from './checked-file.js';
 import { codeVersion } from './code-version.js';
 import { createCurrent, readCurrent, writeCurrent } from './current.js';
 import { heldViews } from './held.js';
-import {
-  buildingDir,
-  currentPath,
-  isViewId,
-  kindsOf,
-  viewNumber,
-  viewPath,
-  viewsDir,
-  type Kind,
-} from './layout.js';
+import { buildingDir, currentPath, isViewId, kindsOf, viewPath, viewsDir, type Kind } from './layout.js';
 import { writeIdentity } from './identity.js';
 import { readMeta, type StoredMeta } from './meta.js';
 import { openViewAt } from './view-reader.js';
@@ -124,7 +116,7 @@ export function publish(dataDir: string, building: string, meta: StoredMeta): vo
 export async function rollBack(dataDir: string, to?: ViewId): Promise<ViewMeta> {
   if (to !== undefined) return serveChecked(dataDir, to);
   const current = ifReadable(() => readCurrent(dataDir));
-  const older = viewIds(dataDir).filter((id) => current === undefined || id < current);
+  const older = viewIds(dataDir).filter((id) => current === undefined || compareViewIds(id, current) < 0);
   for (const id of older.toReversed()) {
     try {
       return await serveChecked(dataDir, id);
@@ -275,7 +267,7 @@ export async function checkSeals(dir: string): Promise<StoredMeta> {
 /** Ids of the views on disk, oldest first. */
 export function viewIds(dataDir: string): ViewId[] {
   try {
-    return readdirSync(viewsDir(dataDir)).filter(isViewId).toSorted();
+    return readdirSync(viewsDir(dataDir)).filter(isViewId).toSorted(compareViewIds);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;

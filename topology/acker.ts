@@ -11,7 +11,7 @@
  *
  * Layout of an entry, in bytes, as typed arrays of equal length (JavaScript's `^` is 32 bit, hence two halves):
  *
- *   generation 4 | xor hi 4 | xor lo 4 | started at 4 (ms, wraps after 49 days) | spout task 2 | state 1
+ *   generation 4 | xor hi 4 | xor lo 4 | started at 4 (ms, ages up to 24 days) | spout task 2 | state 1
  *
  * Free slots form a linked list through their `xor lo`. Each use of a slot has its own generation number, so late
  * reports of a tree that has timed out are recognised and dropped.
@@ -134,8 +134,9 @@ export class Acker {
     this.onAnswer(this.tasks[slot], slot, outcome, this.ageOf(slot, nowMs));
   }
 
+  /** 0 if the clock has gone back since. */
   private ageOf(slot: number, nowMs: number): number {
-    return ((nowMs >>> 0) - this.startedAt[slot]) >>> 0;
+    return Math.max(0, ((nowMs >>> 0) - this.startedAt[slot]) | 0);
   }
 
   private takeSlot(): number {

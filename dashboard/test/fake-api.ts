@@ -373,7 +373,7 @@ export class FakeApi {
         cut,
         lagRecords: 12,
         repeats: 2,
-        refused: { 'known bot': 5 },
+        refused: { 'known bot': 5, unparsable: 3, 'not JSON': 4 },
         deadLetters: 0,
         handOvers: 3,
         nextGeneration: 'v000012-5f0e',

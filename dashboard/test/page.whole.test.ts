@@ -357,8 +357,8 @@ test('the page shows the lambda architecture at work, and what does not count', 
     [
       ['Pageviews of known bots', '4,321', '5'],
       ['Repeats', '17', '2'],
-      ['URLs that the rules refuse', '0', '0'],
-      ['Records that are not valid facts', '0', '0'],
+      ['URLs that the rules refuse', '0', '3'],
+      ['Records that are not valid facts', '0', '4'],
       ['Rejected at the door since its start (url 6, visitor 3)', '–', '9'],
     ],
   );

@@ -28,7 +28,7 @@ export async function servedFile(bytes: Buffer, type: string): Promise<ServedFil
 export function sendFile(request: Request, response: Response, file: ServedFile, cacheControl: string): void {
   response.setHeader('ETag', file.etag);
   response.setHeader('Cache-Control', cacheControl);
-  response.setHeader('Vary', 'Accept-Encoding');
+  response.vary('Accept-Encoding'); // besides Origin, where the answer is for pages of another origin
   if (hasTag(request.headers['if-none-match'], file.etag)) {
     response.statusCode = 304;
     response.end();

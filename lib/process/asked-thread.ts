@@ -73,9 +73,11 @@ export class AskedThread<P extends Protocol> {
     } = {},
   ): Promise<P['answer']> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    this.#worker.ref();
-    this.#worker.postMessage({ kind: 'question', question } satisfies ToThread<P>, transfer);
-    return new Promise((resolve, reject) => void this.#open.push({ onEvent, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.#worker.postMessage({ kind: 'question', question } satisfies ToThread<P>, transfer); // may throw: not everything can be cloned
+      this.#worker.ref();
+      this.#open.push({ onEvent, resolve, reject });
+    });
   }
 
   /** Lets the thread end after it has answered all questions. */

@@ -45,6 +45,16 @@ test('a question that fails, in the thread or in its event handler, is rejected,
   assert.deepEqual(next, { status: 'fulfilled', value: 1 });
 });
 
+test('a question that cannot be sent is rejected, and does not keep the process alive', async () => {
+  const { worker, thread } = start();
+  assert.equal(await thread.ask(0), 0);
+  let refs = 0;
+  worker.ref = () => void refs++;
+  await assert.rejects(thread.ask((() => 1) as unknown as number), /could not be cloned/);
+  assert.equal(refs, 0);
+  await thread.terminate();
+});
+
 test('a thread that is terminated or throws rejects pending and later questions', async () => {
   for (const isTerminated of [true, false]) {
     const { worker, thread } = start();

@@ -202,7 +202,11 @@ class Run {
       if (first === 0 || first >= (end[name] ?? 0)) continue;
       const reader = await log.openReader({ from: { [name]: first }, consumer: 'people now, start' });
       try {
-        const batches = await reader.next({ maxRecords: 16, timeoutMs: 1_000, signal: this.ending.signal });
+        const batches = await reader.next({
+          maxRecords: recordsAtOnce,
+          timeoutMs: 1_000,
+          signal: this.ending.signal,
+        });
         latest = Math.max(latest, this.#arrivalIn(batches));
       } finally {
         await reader.close();
@@ -211,7 +215,7 @@ class Run {
     return latest;
   }
 
-  /** Arrival time of the first valid record; Infinity if there is none. */
+  /** Arrival time of the first valid record; Infinity if all are erased or were written by a foreign producer and are not facts. */
   #arrivalIn(batches: readonly RecordBatch[]): number {
     for (const { topic, values } of batches) {
       for (const value of values) {

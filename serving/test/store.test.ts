@@ -235,6 +235,15 @@ test('a view with a damaged META, or of a later version, is not listed, and its 
   assert.equal(nextViewNumber(dir), 4);
 });
 
+test('views are ordered by number: the millionth is newer than the one before it', async () => {
+  const dir = tempDir('serving');
+  const before = await publishView(dir, 999_999, 'https://example.com/');
+  const after = await publishView(dir, 1_000_000, 'https://example.com/');
+  assert.deepEqual(viewIds(dir), [before.id, after.id]);
+  assert.equal((await rollBack(dir)).id, before.id);
+  assert.equal(nextViewNumber(dir), 1_000_001);
+});
+
 test('roll back skips views that cannot serve, and refuses one that is requested', async () => {
   const dir = tempDir('serving');
   const views = [];

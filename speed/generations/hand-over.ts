@@ -7,16 +7,17 @@
  */
 import { namesOf, offsetAt } from '../../log/cut.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
+import { compareViewIds } from '../../facts/views/view-id.js';
 import type { ViewId } from '../../facts/views/view.js';
 import type { Pointer } from '../store/layout.js';
 import type { StoreState } from '../store/partition-store.js';
 
-/** The desired pointer when `current` is the published batch view. ViewIds sort by age. */
+/** The desired pointer when `current` is the published batch view. */
 export function planned(pointer: Pointer, current: ViewId): Pointer {
   const { serving, next } = pointer;
   if (serving === undefined) return { ...pointer, next: current };
   if (current === serving) return { ...pointer, next: undefined }; // rolled back while its successor was made
-  if (next === undefined || current < next) return { ...pointer, next: current };
+  if (next === undefined || compareViewIds(current, next) < 0) return { ...pointer, next: current };
   return pointer; // `current` is newer than `next`: finish `next` first, or frequent publications would starve it
 }
 

@@ -154,6 +154,16 @@ test('with a sweep every T/2 a tree times out at an age between T and 1.5 T', ()
   }
 });
 
+test('a clock that goes back does not make a young tree time out', () => {
+  const { acker, answers } = ackerWithLog(1000);
+  const slot = acker.begin(0, 5_000);
+  acker.init(slot, acker.generationOf(slot), 1, 1, 5_000);
+  acker.expire(4_000);
+  assert.deepEqual(answers, []);
+  acker.ack(slot, acker.generationOf(slot), 1, 1, 4_500);
+  assert.deepEqual(answers, [{ task: 0, slot, outcome: 'acked', ageMs: 0 }]);
+});
+
 test('an entry is 19 bytes for a tree of 2 tuples and for one of 10,000', () => {
   const trees = 1024;
   const bytesPerTree = [2, 10_000].map((size) => {
