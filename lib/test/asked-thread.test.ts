@@ -48,10 +48,12 @@ test('a question that fails, in the thread or in its event handler, is rejected,
 test('a question that cannot be sent is rejected, and does not keep the process alive', async () => {
   const { worker, thread } = start();
   assert.equal(await thread.ask(0), 0);
+  const ref = worker.ref.bind(worker);
   let refs = 0;
   worker.ref = () => void refs++;
   await assert.rejects(thread.ask((() => 1) as unknown as number), /could not be cloned/);
   assert.equal(refs, 0);
+  ref(); // or this process would end first
   await thread.terminate();
 });
 
