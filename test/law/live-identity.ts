@@ -353,10 +353,11 @@ function compare({ kind, before }: History, live: Answers, after: Answers): void
 }
 
 /** Whether a fact may be a view by one of these visitors, of what a question is about. */
-function isOf(fact: Fact, visitors: ReadonlySet<string>, { url, from, to }: AskInput): boolean {
+function isOf(fact: Fact, visitors: ReadonlySet<string>, input: AskInput): boolean {
   if (!('visitor' in fact) || !visitors.has(fact.visitor)) return false;
-  if (url !== undefined && ![url].flat().includes(fact.url)) return false;
-  return Date.parse(String(from)) <= fact.timestamp && fact.timestamp < Date.parse(String(to));
+  if (input['url'] !== undefined && ![input['url']].flat().includes(fact.url)) return false;
+  const [begin, end] = [input['from'], input['to']].map((time) => Date.parse(String(time)));
+  return (begin ?? 0) <= fact.timestamp && fact.timestamp < (end ?? 0);
 }
 
 /** What the batch run says is what the oracle says. */
