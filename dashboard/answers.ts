@@ -125,6 +125,8 @@ export const domains = object({
 export const status = object({
   /** Undefined while no generation can be read. */
   freshness: maybe(freshness),
+  /** Only with a key of one domain, which is told nothing of layers and batch runs. */
+  domain: maybe(text),
   layers: list(
     object({
       role: text,

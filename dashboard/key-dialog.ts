@@ -1,7 +1,11 @@
-/** Asks for a key if the server requires one. The key is kept only for this tab's session, and sent only to this server. */
+/**
+ * The key of a server that requires one: from the address of a shared link (`/#key=...`), or asked for. It is kept only for this tab's session, and
+ * sent only to this server.
+ */
 import { h, setText } from './dom.js';
 
 const storageKey = 'swa.key';
+const keyPattern = /^\S{1,512}$/;
 
 export class KeyDialog {
   readonly #dialog: HTMLDialogElement;
@@ -31,6 +35,12 @@ export class KeyDialog {
     // The page shows nothing without a key.
     this.#dialog.addEventListener('cancel', (event) => event.preventDefault());
     document.body.append(this.#dialog);
+    takeKeyFromAddress();
+    window.addEventListener('hashchange', () => {
+      if (!takeKeyFromAddress()) return;
+      this.#dialog.close();
+      this.#onKey();
+    });
   }
 
   get key(): string | undefined {
@@ -58,9 +68,18 @@ export class KeyDialog {
   #submit(): void {
     const key = this.#input.value.trim();
     if (key === '') return setText(this.#error, 'Enter a key first.');
-    if (!/^\S{1,512}$/.test(key)) return setText(this.#error, 'A key cannot contain spaces.');
+    if (!keyPattern.test(key)) return setText(this.#error, 'A key cannot contain spaces.');
     sessionStorage.setItem(storageKey, key);
     this.#dialog.close();
     this.#onKey();
   }
+}
+
+/** Keeps the key that is in the address, if there is one, and removes it there. Browsers do not send that part of an address to servers. */
+function takeKeyFromAddress(): boolean {
+  const key = new URLSearchParams(location.hash.slice(1)).get('key');
+  if (key === null || !keyPattern.test(key)) return false;
+  history.replaceState(null, '', location.pathname + location.search);
+  sessionStorage.setItem(storageKey, key);
+  return true;
 }

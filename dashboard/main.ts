@@ -70,7 +70,8 @@ class Dashboard {
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
   readonly #now = new NowPanel(byId('now', 'div'), this.#api);
   readonly #figures = new Figures(section('figures'));
-  readonly #layers = new LayersPanel(section('layers-card'));
+  readonly #layersCard = section('layers-card');
+  readonly #layers = new LayersPanel(this.#layersCard);
   readonly #pages = new PagesTable(section('pages-card'), this.#api, (url) => this.#change({ url }));
   readonly #breakdown = new BreakdownPanel(section('breakdown-card'), this.#api, (dimension) =>
     this.#set({ dimension }),
@@ -208,11 +209,14 @@ class Dashboard {
   }
 
   async #askSystem(asked: Promise<Status>, signal: AbortSignal): Promise<void> {
-    const [system, views] = await Promise.all([asked, this.#api.get('/v1/batches', {}, batches, signal)]);
+    const system = await asked;
     if (signal.aborted) return;
     this.#system = system;
     this.#showFreshness();
-    this.#layers.update(system, views, this.#state.zone, Date.now());
+    this.#layersCard.hidden = system.domain !== undefined;
+    if (system.domain !== undefined) return;
+    const views = await this.#api.get('/v1/batches', {}, batches, signal);
+    if (!signal.aborted) this.#layers.update(system, views, this.#state.zone, Date.now());
   }
 
   /** Shows nothing as live before there are figures. */

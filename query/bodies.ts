@@ -466,6 +466,10 @@ export const bodies = {
   }),
   status: z.object({
     freshness: freshnessSchema.nullable(),
+    domain: z
+      .string()
+      .optional()
+      .describe('Only for a key of one domain: the domain that it may ask about. `layers` is empty then.'),
     layers: z.array(layerSchema),
     bucketMinutes: bucketMinutesSchema,
     dimensions: z

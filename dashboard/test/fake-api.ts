@@ -7,7 +7,7 @@ import type { Handler } from 'express';
 import { pino } from 'pino';
 import { configWith } from '../../lib/config/config.js';
 import { HttpEndpoint } from '../../lib/http/endpoint.js';
-import type { HttpProblem } from '../../lib/http/problem.js';
+import { HttpProblem } from '../../lib/http/problem.js';
 import { authorize, parseApiKeys } from '../../lib/http/auth.js';
 import { dashboardHandler } from '../../query/http/dashboard-files.js';
 
@@ -48,6 +48,8 @@ export interface Behaviour {
   valuesMissing: string | undefined;
   /** The only valid key; undefined if no key is required. */
   key: string | undefined;
+  /** The only domain that the key may ask about; undefined for all. */
+  keyDomain: string | undefined;
   /** Paths of pages by their rank, or whole URLs; default 'page/<rank>'. */
   paths: Readonly<Record<number, string>>;
 }
@@ -70,6 +72,7 @@ const ordinary: Behaviour = {
   ],
   valuesMissing: undefined,
   key: undefined,
+  keyDomain: undefined,
   paths: { 3: 'page/3/a-rather-long-path-that-has-to-wrap-somewhere-on-a-phone' },
 };
 
@@ -133,6 +136,8 @@ export class FakeApi {
       authorize(request.headers.authorization, parseApiKeys([`test:read:${sha256}`]), 'read');
     }
     const url = new URL(request.originalUrl, this.origin);
+    if (this.does.keyDomain !== undefined && request.path === '/v1/batches')
+      throw new HttpProblem('forbidden', 'only about one domain');
     const isState = request.path === '/v1/status' || request.path === '/v1/batches';
     if (url.searchParams.has('from')) await this.does.held;
     if (this.does.problem !== undefined && !isState) throw this.does.problem;
@@ -235,10 +240,10 @@ export class FakeApi {
         };
       }
       case '/v1/status': {
-        const { dimensions } = this.does;
+        const { dimensions, keyDomain } = this.does;
         return {
           freshness: this.#freshness(),
-          layers: this.#layers(),
+          ...(keyDomain === undefined ? { layers: this.#layers() } : { domain: keyDomain, layers: [] }),
           bucketMinutes: this.does.bucketMinutes,
           dimensions,
         };

@@ -216,6 +216,23 @@ test(
   },
 );
 
+test(
+  'a shared link with a key of one domain shows that domain, without layers, and leaves no key in the address',
+  { skip },
+  async (t) => {
+    Object.assign(api.does, { key: 'right', keyDomain: 'shop.example', domains: ['shop.example'] });
+    const { page, complaints } = await open(t, '/#key=right');
+    await page.waitForSelector(loaded);
+    assert.equal(await page.locator('#key-dialog[open]').count(), 0);
+    assert.doesNotMatch(page.url(), /right/);
+    assert.match(page.url(), /domain=shop\.example/);
+    assert.equal(await page.locator('#layers-card').isVisible(), false);
+    assert.equal(await text(page, '#notice'), '');
+    assert.ok(api.asked.every((line) => !line.includes('/v1/batches')));
+    assert.deepEqual(complaints, []);
+  },
+);
+
 test('a fresh system says what to run, and fills when the first fact comes', { skip }, async (t) => {
   api.does.domains = [];
   const { page, complaints } = await open(t, '/');

@@ -256,6 +256,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
     operationId: 'status',
     summary: 'What every layer is doing: cut, lag, last error',
     scope: 'read',
+    forDomainKeys: true,
     responses: [
       {
         status: 200,
@@ -266,10 +267,10 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
       },
     ],
     problems: [],
-    handle: async ({ request, response }) =>
+    handle: async ({ request, response, domain }) =>
       sendJson(request, response, {
         freshness: await freshnessNow(engine),
-        layers: status().map(layerOf),
+        ...(domain === undefined ? { layers: status().map(layerOf) } : { domain, layers: [] }),
         bucketMinutes: engine.width.minutes,
         dimensions: engine.dimensions.map(({ name, label, title }) => ({ name, label, title })),
       }),
