@@ -41,13 +41,19 @@ export const serverWith = (authorization: string): Ask => ({
   headers: { Authorization: authorization },
 });
 
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
 export async function serve(
   t: TestContext,
   change: Parameters<typeof serveSites>[2] = { apiKeys },
   of = sites,
 ) {
   const swa = await serveSites(t, of, change);
-  const call = async (path: string, body: unknown, ask: Ask = {}) => {
+  const call = async (path: string, body: unknown, ask: Ask = {}): Promise<Reply> => {
     const origin = 'origin' in ask ? ask.origin : shopPage;
     const method = ask.method ?? 'POST';
     const response = await fetch(swa.origin + path, {
