@@ -78,7 +78,9 @@ test('lists of what is new since the last run are lazy, in order, and hold nobod
   const names = Array.from({ length: count }, (_, i) => `shop-${i.toString(36)}.example`);
   const all = ['large.example', ...names].toSorted();
   const first = await asked('domains', { limit: '10' });
-  assert.deepEqual(first.data, { domains: all.slice(0, 10), more: true });
+  const { next, ...firstTen } = first.data;
+  assert.deepEqual(firstTen, { domains: all.slice(0, 10), more: true });
+  assert.equal(typeof next, 'string');
   assert.ok(first.cpuMs < 200, `ten domains took ${first.cpuMs} ms of CPU time`);
   const found = await asked('domains', { contains: 'zzz', limit: '1000' });
   assert.deepEqual(found.data, { domains: all.filter((name) => name.includes('zzz')), more: false });
