@@ -22,23 +22,30 @@ type Measured = { readonly row: Row } & (
 const rowTimeoutMs = 3_600_000;
 
 /**
- * Measures all rows, or those with the given names, and writes the report after each. Rows that were not asked for, and those whose programs
+ * Measures all rows, or those with the given names in their order, and writes the report after each. Rows that were not asked for, and those whose programs
  * are missing, are named in it with the reason.
  */
 export async function report(rows: readonly Row[], names: readonly string[], quick: boolean): Promise<void> {
-  const unknown = names.find((name) => rows.every((row) => row.name !== name));
-  if (unknown !== undefined) throw new Error(`there is no row '${unknown}'`);
-  const isWanted = (row: Row): boolean => names.length === 0 || names.includes(row.name);
+  const wanted = names.length === 0 ? rows : names.map((name) => rowNamed(rows, name));
   const measured = new Map<Row, Measured>(
-    rows.map((row) => [row, { row, failure: isWanted(row) ? 'the run ended before' : 'not asked for' }]),
+    rows.map((row) => [
+      row,
+      { row, failure: wanted.includes(row) ? 'the run ended before' : 'not asked for' },
+    ]),
   );
-  for (const row of rows.filter(isWanted)) {
+  for (const row of wanted) {
     process.stdout.write(`${row.name} ...\n`);
     measured.set(row, await measure(row, quick));
     // The figures of a quick run are no claims.
     if (!quick) writeFileSync(assetPath('docs/benchmarks.md'), markdown([...measured.values()]));
   }
   if (quick) process.stdout.write(markdown([...measured.values()]));
+}
+
+function rowNamed(rows: readonly Row[], name: string): Row {
+  const row = rows.find((each) => each.name === name);
+  if (row === undefined) throw new Error(`there is no row '${name}'`);
+  return row;
 }
 
 async function measure(row: Row, quick: boolean): Promise<Measured> {
