@@ -22,12 +22,12 @@ export interface LoadResult {
 }
 
 export function get(path: string): string {
-  return `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 }
 
 /** A JSON body of ASCII characters. */
 export function post(path: string, json: string): string {
-  const head = `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json`;
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json`;
   return `${head}\r\nContent-Length: ${json.length}\r\n\r\n${json}`;
 }
 
