@@ -36,7 +36,7 @@ export async function report(rows: readonly Row[], names: readonly string[], qui
   for (const row of wanted) {
     process.stdout.write(`${row.name} ...\n`);
     measured.set(row, await measure(row, quick));
-    // The figures of a quick run are no claims.
+    // Figures of a quick run are not claims.
     if (!quick) writeFileSync(assetPath('docs/benchmarks.md'), markdown([...measured.values()]));
   }
   if (quick) process.stdout.write(markdown([...measured.values()]));

@@ -4,6 +4,7 @@ import { BotRule, type BotsMode } from '../facts/bots.js';
 import { UrlRules, type UrlRulesOptions } from '../facts/url/normalize.js';
 import { answerQuestions } from '../lib/process/asked-thread.js';
 import type { FormatElsewhere, FormatOf } from './line-format.js';
+import { digestWords } from './line-ids.js';
 import type { LineBlock } from './lines.js';
 import { packRecords, type PackedRecords } from './packed-records.js';
 import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
@@ -59,7 +60,7 @@ if (parentPort !== null) {
         ...taken,
         facts: [],
         flags: taken.flags.slice(0, facts.length),
-        digests: taken.digests.slice(0, 4 * facts.length),
+        digests: taken.digests.slice(0, digestWords * facts.length),
         packed: packRecords(facts, ready.urls),
       };
     },
