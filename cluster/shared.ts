@@ -1,4 +1,7 @@
-/** What hosts share through a store, opened for one data directory: what the roles get where `SWA_STORE` is set. */
+/**
+ * What several hosts share through an object store (SWA_STORE), opened for one data directory. Each role gets its part from here: the master dataset,
+ * batch views, and, with SWA_SPEED_SECRET, speed workers and realtime views of other hosts.
+ */
 import type { Logger } from 'pino';
 import type { Config } from '../lib/config/config.js';
 import { openDataDir } from '../lib/files/data-dir.js';
@@ -42,8 +45,8 @@ export class Shared {
   }
 
   /**
-   * For a batch run: the view that serves, the facts that the log holds now, as far as sinks store them, and their files here until
-   * `release`.
+   * Prepares a batch run: fetches the serving view, waits until sinks have stored what the log holds now (or make no more progress), and fetches all
+   * data files. They stay in the data directory until `release`.
    */
   async prepare(signal?: AbortSignal): Promise<PinnedSnapshot> {
     const { config, clock } = this.#options;
@@ -61,7 +64,7 @@ export class Shared {
     return this.fetchFacts('batch run');
   }
 
-  /** The master dataset as it is known here, with all its files, until `release`. */
+  /** Pins the newest snapshot known in the data directory and fetches all its files. They stay until `release`. */
   async fetchFacts(what: string): Promise<PinnedSnapshot> {
     const pinned = pinSnapshot(this.#options.config.dataDir, what);
     try {
@@ -77,7 +80,7 @@ export class Shared {
     return this.views.publish(meta);
   }
 
-  /** Has the view that serves in the data directory, now and from now on. */
+  /** Fetches the serving view into the data directory now, and follows later publications until closed. */
   follow(logger: Logger): Promise<Follower> {
     openDataDir(this.#options.config, (text) => logger.warn(text));
     return startFollower({
@@ -88,7 +91,7 @@ export class Shared {
     });
   }
 
-  /** For a speed worker that other hosts read; undefined where only those of its data directory do. */
+  /** What a speed worker needs to be read from other hosts; undefined without SWA_SPEED_SECRET, when only processes of its data directory read it. */
   speedNode(logger: Logger): OpenSurroundings | undefined {
     const { config } = this.#options;
     if (config.speedSecret === '') return undefined;
@@ -97,7 +100,7 @@ export class Shared {
       (await import('./realtime/speed-node.js')).openSpeedNode(options, log, closers);
   }
 
-  /** The realtime view of the speed workers on all hosts; undefined where that of the data directory is read. */
+  /** The realtime view of the speed workers on all hosts; undefined without SWA_SPEED_SECRET, when the one of the data directory is read. */
   async realtime(logger: Logger): Promise<QueryNode | undefined> {
     const { config } = this.#options;
     if (config.speedSecret === '') return undefined;

@@ -1,4 +1,4 @@
-/** What a batch run waits for where sinks on any host commit: that they have stored what the log holds now. */
+/** Where sinks on any host commit, a batch run first waits until they have stored what the log holds now. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reaches } from '../../log/cut.js';
 import type { Cut, Offsets } from '../../log/log.js';
@@ -8,9 +8,9 @@ import { masterCut } from '../../master-data/snapshot.js';
 export interface AwaitOptions {
   readonly dataDir: string;
   readonly atLeast: Offsets;
-  /** Brings what was committed elsewhere. */
+  /** Fetches commits of other hosts. */
   readonly pull: () => Promise<void>;
-  /** How long the master dataset may stand still before it is taken as it is: no host that died holds up a run. */
+  /** After this long without progress the master dataset is taken as it is, so that a dead host does not block batch runs. */
   readonly patienceMs: number;
   readonly elapsedMs?: () => number;
   readonly signal?: AbortSignal | undefined;
@@ -18,7 +18,7 @@ export interface AwaitOptions {
 
 const pollMs = 250;
 
-/** Returns when the shared master dataset reaches `atLeast`, or has stood still for too long. A sink on this host commits at once. */
+/** Returns when the shared master dataset reaches `atLeast`, or has made no progress for `patienceMs`. Asks a sink on this host to commit at once. */
 export async function awaitFacts(options: AwaitOptions): Promise<void> {
   const { dataDir, atLeast, pull, patienceMs, signal, elapsedMs = () => performance.now() } = options;
   let cut: Cut | undefined;

@@ -1,10 +1,10 @@
 /**
- * The manifests of a master dataset in a store: the same chain as in a data directory, number by number and hash by hash, each
- * with its list of files kept as a tree (file-tree.ts).
+ * The manifests of a master dataset in a store: the same chain as in a data directory, with the same numbers and hashes, but each manifest stores its
+ * list of files as a tree (file-tree.ts).
  *
  *   master/root.json                                 as in a data directory
  *   master/<topic>/p<n>/manifests/<number>.json      put-if-absent: the commit
- *   master/<topic>/p<n>/lists/<sha256>.json          parts of the lists of files
+ *   master/<topic>/p<n>/lists/<sha256>.json          nodes of the trees of files
  *   master/<topic>/p<n>/<name>.parquet               as in a data directory
  */
 import { basename, join } from 'node:path';
@@ -18,7 +18,7 @@ import { joinFiles, splitFiles, treeSchema } from './file-tree.js';
 
 export const rootKey = 'master/root.json';
 
-/** Keys are paths below the data directory. */
+/** The key of a data file: its path within the data directory. */
 export function fileKey(name: PartitionName, file: string): string {
   return join(partitionDir('', name), file);
 }
@@ -36,9 +36,9 @@ function listKey(name: PartitionName, sha256: string): string {
 }
 
 const storedSchema = z.object({
-  /** Hash of the manifest in a data directory: of its first line. */
+  /** Hash of the manifest as in a data directory: of its first line. */
   sha256: z.string(),
-  /** That line with an empty list of files, as text: the order of its fields is part of the hash. */
+  /** That line with an empty list of files. Kept as text, because the order of its fields is part of the hash. */
   manifest: z.string(),
   files: treeSchema,
 });
@@ -46,10 +46,10 @@ const storedSchema = z.object({
 export interface BucketManifest {
   readonly number: number;
   readonly sha256: string;
-  /** Content of its file in a data directory. */
+  /** Content of the manifest's file in a data directory. */
   readonly text: string;
   readonly files: readonly ManifestFile[];
-  /** Keys of everything that only it and its like need. */
+  /** Keys of the data files and lists that the manifest names. */
   readonly keys: ReadonlySet<string>;
 }
 
@@ -60,14 +60,14 @@ export interface ListedManifest {
 
 export class BucketManifests {
   readonly #store: Store;
-  /** Lists of the newest manifests, by partition: most of a manifest's are its predecessor's. */
+  /** Lists of the manifest read or committed last, by partition and hash: the next one shares most of them. */
   readonly #lists = new Map<PartitionName, ReadonlyMap<string, string>>();
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Ascending. */
+  /** The manifests of a partition, in ascending order. */
   async list(name: PartitionName): Promise<ListedManifest[]> {
     const listed = await listAll(this.#store, manifestsPrefix(name));
     return listed.flatMap(({ key, modifiedAt }) => {
@@ -76,7 +76,7 @@ export class BucketManifests {
     });
   }
 
-  /** Undefined when it is gone. Throws `store.corrupt`. */
+  /** Undefined if the manifest does not exist. Throws `store.corrupt`. */
   async read(name: PartitionName, number: number): Promise<BucketManifest | undefined> {
     const key = manifestKey(name, number);
     const object = await this.#store.get(key);
@@ -84,7 +84,7 @@ export class BucketManifests {
     const body = unsealLine(object.bytes.toString())?.body;
     const stored = body === undefined ? undefined : storedSchema.safeParse(JSON.parse(body)).data;
     if (stored === undefined) throw damagedObject(this.#store, key, 'does not have the hash it names');
-    const line = JSON.parse(stored.manifest) as { readonly number: number }; // as we have written it
+    const line = JSON.parse(stored.manifest) as { readonly number: number }; // sealed, so it is what we wrote
     if (line.number !== number) throw damagedObject(this.#store, key, `is manifest ${line.number}`);
     const known = this.#lists.get(name);
     const lists = new Map<string, string>();
@@ -97,13 +97,14 @@ export class BucketManifests {
     const { text, sha256 } = seal({ ...line, files });
     if (sha256 !== stored.sha256)
       throw damagedObject(this.#store, key, 'and its lists of files do not belong together');
-    const checked = files as readonly ManifestFile[]; // the hash is that of a manifest that was checked when it was made
+    const checked = files as readonly ManifestFile[]; // the hash matches a manifest that was validated when it was made
     return { number, sha256, text, files: checked, keys: keysOf(name, checked, lists) };
   }
 
   /**
-   * Commits: lists first, then the manifest. Throws `master.conflict` when another has put one under its number, or has long gone on.
-   * @param before the number of its predecessor in the store; 0 for none
+   * Commits a manifest: writes its lists first, then the manifest. Throws `master.conflict` if another writer took its number, or its predecessor has
+   * already been removed.
+   * @param before number of its predecessor in the store; 0 for none
    */
   async commit(name: PartitionName, before: number, next: NextManifest): Promise<void> {
     const { number, sha256 } = next;
@@ -116,7 +117,7 @@ export class BucketManifests {
     const key = manifestKey(name, number);
     if ((await this.#store.putIfAbsent(key, Buffer.from(text))) === undefined)
       throw committedByAnother(name, number);
-    // Old manifests are removed, lowest first: where the predecessor is gone, this number had been taken and given up.
+    // Old manifests are removed in ascending order. If the predecessor is gone, this number was used and removed before.
     if (before > 0 && (await this.#store.get(manifestKey(name, before), { from: 0, to: 1 })) === undefined) {
       await this.#store.delete(key);
       throw committedByAnother(name, number);

@@ -1,6 +1,6 @@
 /**
- * The master dataset of a store, as the sink and whoever reads it on one host see it: manifests come here as they are, data files when
- * they are needed, held against the hash their manifest names, and go again when they are more than the cache may hold.
+ * The master dataset in a store, as used by the sink and the readers of one host. Manifests are copied to the data directory. Data files are fetched
+ * when needed, checked against the hash in their manifest, and evicted when they exceed the cache size.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -42,15 +42,15 @@ import { BucketManifests, fileKey, rootKey, type BucketManifest } from './bucket
 export interface BucketMasterOptions {
   readonly dataDir: string;
   readonly store: Store;
-  /** Bytes of data files that may lie here. */
+  /** Maximum bytes of data files in the data directory. */
   readonly cacheBytes: number;
   readonly clock: Clock;
-  /** How long what was replaced stays in the store, for who reads it on another host. */
+  /** How long replaced objects stay in the store, for readers on other hosts. */
   readonly graceMs?: number;
 }
 
 const dayMs = 86_400_000;
-/** Manifests removed at once: the next time goes on. */
+/** Maximum number of manifests removed per call; the next call continues. */
 const removedAtOnce = 32;
 const parallelFetches = 3;
 
@@ -61,7 +61,7 @@ export class BucketMaster implements SharedMaster {
   readonly #cacheBytes: number;
   readonly #clock: Clock;
   readonly #graceMs: number;
-  /** Number up to which the manifests here are known to be those there. */
+  /** By partition: the number up to which local manifests are known to equal those of the store. */
   readonly #agreed = new Map<PartitionName, number>();
 
   constructor({ dataDir, store, cacheBytes, clock, graceMs = dayMs }: BucketMasterOptions) {
@@ -91,10 +91,10 @@ export class BucketMaster implements SharedMaster {
       const head = readHead(this.#dataDir, root, name);
       if (head.number === 0) continue;
       const text = readFileSync(manifestPath(this.#dataDir, name, head.number), 'utf8');
-      if ((await this.#manifests.read(name, head.number))?.sha256 === head.sha256) continue; // an adoption was interrupted
+      if ((await this.#manifests.read(name, head.number))?.sha256 === head.sha256) continue; // done by an adoption that was interrupted
       await this.#commit(name, 0, head.files, { ...head, text });
     }
-    // Last: before it nothing is there for anybody.
+    // Written last: other hosts see nothing before it.
     if ((await this.#store.putIfAbsent(rootKey, readFileSync(rootPath(this.#dataDir)))) === undefined)
       await this.pull();
   }
@@ -118,7 +118,7 @@ export class BucketMaster implements SharedMaster {
     await Promise.all(Array.from({ length: parallelFetches }, fetchNext));
   }
 
-  /** Has all files of a pinned snapshot here. Throws `config.invalid` when the cache is too small for them. */
+  /** Fetches all files of a pinned snapshot. Throws `config.invalid` if the cache is too small for them. */
   async fetchSnapshot(snapshot: Snapshot): Promise<void> {
     const sizeBytes = snapshot.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     if (sizeBytes > this.#cacheBytes)
@@ -143,7 +143,7 @@ export class BucketMaster implements SharedMaster {
     const root = this.#root();
     const dir = partitionDir(this.#dataDir, name);
     const dead = deadFiles(this.#dataDir, root, name, head).map((file) => join(dir, file));
-    // The manifest here is that of the store: all that it covers lies there.
+    // The local manifest equals the store's, so the store has every file that it names.
     removeReplaced(dead, () => void readManifest(this.#dataDir, root, name, head.number));
     await this.#evict(0);
   }
@@ -177,7 +177,7 @@ export class BucketMaster implements SharedMaster {
     }
     for (const { number } of listed.filter((one) => one.number > here).slice(-keptManifests)) {
       const manifest = await this.#manifests.read(name, number);
-      if (manifest === undefined) continue; // replaced meanwhile
+      if (manifest === undefined) continue; // replaced in the meantime
       createFile(manifestPath(this.#dataDir, name, number), manifest.text);
       readManifest(this.#dataDir, root, name, number);
     }
@@ -194,7 +194,7 @@ export class BucketMaster implements SharedMaster {
       const key = fileKey(name, file);
       const path = join(partitionDir(this.#dataDir, name), file);
       const stored = await this.#store.putIfAbsent(key, { path, sizeBytes, sha256 });
-      // The name holds the content's hash: somebody wrote the very same file before.
+      // The name contains the hash of the content, so the existing object is the same file.
       if (stored === undefined) await this.#requireStored(key, sizeBytes);
     }
     await this.#manifests.commit(name, before, next);
@@ -219,12 +219,12 @@ export class BucketMaster implements SharedMaster {
     try {
       moveDurably(temp, path);
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw error; // another process has fetched it, too
+      if (systemCode(error) !== 'EEXIST') throw error; // another process has fetched it as well
       removeScratch(temp);
     }
   }
 
-  /** Old manifests of the store, and with each what its successor does not name any more: lowest first, after the grace time. */
+  /** Removes old manifests from the store in ascending order after the grace period, each with the objects that its successor no longer names. */
   async #removeReplaced(name: PartitionName): Promise<void> {
     const listed = await this.#manifests.list(name);
     const goneBefore = this.#clock() - this.#graceMs;
@@ -232,9 +232,9 @@ export class BucketMaster implements SharedMaster {
     for (const [i, { number }] of listed.slice(0, -keptManifests).slice(0, removedAtOnce).entries()) {
       const successor = listed[i + 1];
       if (successor === undefined || successor.modifiedAt >= goneBefore) return;
-      old ??= await this.#manifests.read(name, number); // all but the first were read as successors
+      old ??= await this.#manifests.read(name, number); // all but the first were read as `next`
       const next = await this.#manifests.read(name, successor.number);
-      if (next === undefined) return; // another sink is at it
+      if (next === undefined) return; // another sink is removing them
       if (old !== undefined) await this.#removeKeys(name, old, next);
       await this.#manifests.delete(name, number);
       old = next;
@@ -249,7 +249,7 @@ export class BucketMaster implements SharedMaster {
     for (const key of old.keys) if (!next.keys.has(key)) await this.#store.delete(key);
   }
 
-  /** Removes data files here, those first that came first, until there is room. What is pinned stays. */
+  /** Evicts local data files, oldest first, until `roomBytes` more fit into the cache. Pinned files stay. */
   async #evict(roomBytes: number): Promise<void> {
     const root = this.#root();
     const pinned = pinnedManifests(this.#dataDir);

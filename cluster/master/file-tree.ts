@@ -1,7 +1,7 @@
 /**
- * The list of files of a manifest as a tree of lists, so that a commit writes a bounded number of bytes however many files there
- * are. Lists are cut where the hash of an entry says so, and stored under their own hash: whatever the order of changes, equal
- * files make equal lists, and of a list that has not changed nothing is written.
+ * The list of files of a manifest as a tree of lists, so that a commit writes a bounded number of bytes for any number of files. Lists are split by
+ * content (where the hash of an entry is small) and stored under their own hash: equal files give equal lists, whatever the order of changes, and
+ * unchanged lists are not written again.
  *
  *   manifest   up to 64 entries of level n
  *   list       up to 64 entries of level n - 1: files at level 0, hashes of lists above
@@ -12,7 +12,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { restoreHint } from '../store/store.js';
 
 const maxEntries = 64;
-/** Of 256: an entry in 32 ends its list. */
+/** An entry ends its list if the first byte of its hash is below this: one in 32 does. */
 const endsBelow = 8;
 
 export interface TreeFile {
@@ -26,11 +26,11 @@ export interface Tree {
 }
 
 export interface SplitTree extends Tree {
-  /** Content of each list by its hash. */
+  /** Content of each list, by its hash. */
   readonly lists: ReadonlyMap<string, string>;
 }
 
-/** Of a list, and of a whole tree without its lists. */
+/** A list, or the root of a tree. */
 export const treeSchema = z.object({ level: z.number().int().min(0).max(16), entries: z.array(z.unknown()) });
 const listHash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -59,10 +59,7 @@ export function splitFiles(files: readonly TreeFile[]): SplitTree {
   return { level, entries, lists };
 }
 
-/**
- * All files of a tree, in order, as they were given; no list is asked for twice. Throws `store.corrupt` for a list that is not what its
- * hash says.
- */
+/** Returns all files of a tree in their original order; reads each list once. Throws `store.corrupt` if a list does not match its hash. */
 export async function joinFiles(tree: Tree, read: (sha256: string) => Promise<string>): Promise<unknown[]> {
   let { level, entries } = tree;
   for (; level > 0; level--) {

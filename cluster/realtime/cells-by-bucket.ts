@@ -1,6 +1,6 @@
 /**
- * Merges what the partitions of a worker have of one subject, bucket by bucket. Coupons stay coupons: where they get too many for one sketch
- * they go as several, for who reads them may have to rewrite them (query/identity/), which registers do not allow.
+ * Merges the cells that a worker's partitions have for one subject, by bucket. Coupons stay coupons: if there are too many for one sketch they are
+ * sent as several, because the reader may have to rewrite them (query/identity/), which is not possible with registers.
  */
 import { maxCoupons } from 'hyperloglog-ts';
 import type { BucketCell, SketchView } from '../../facts/views/view.js';
@@ -36,7 +36,7 @@ export class CellsByBucket {
     else gathered.coupons[gathered.coupons.length - 1] = merged;
   }
 
-  /** All cells that were added, encoded, ascending by bucket; then there are none. */
+  /** Encodes all cells added so far, ascending by bucket, and forgets them. @param place of the subject in the request */
   *take(place: number): Generator<Buffer> {
     const buckets = [...this.#buckets].toSorted(([a], [b]) => a - b);
     this.#buckets.clear();
@@ -49,12 +49,12 @@ export class CellsByBucket {
   }
 }
 
-/** The greater of each two registers. */
+/** Sets each register to the greater of the two. */
 function raise(registers: Uint8Array, others: Uint8Array): void {
   for (const [i, other] of others.entries()) if (other > (registers[i] ?? 0)) registers[i] = other;
 }
 
-/** Two ascending lists as one, each coupon once. */
+/** Merges two ascending lists without duplicates. */
 function merge(a: Uint32Array, b: Uint32Array): Uint32Array {
   const merged = new Uint32Array(a.length + b.length);
   let length = 0;

@@ -1,6 +1,6 @@
 /**
- * Snapshots that query processes read from afar. Those asked for within some milliseconds are one; each is given back by all who have it,
- * or by itself when no one has asked it anything for a while: who asked may be dead.
+ * Snapshots held for query processes on other hosts. Requests for the same snapshot within a few milliseconds share one. A snapshot is released when
+ * all its holders have released it, or when it was not read for a while, because a holder may be dead.
  */
 import { randomUUID } from 'node:crypto';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -8,26 +8,29 @@ import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { StoresReader, type RealtimeSnapshot } from '../../speed/store/read-side.js';
 
-/** How long a snapshot is given to further askers. */
+/** How long further requests get the same snapshot. */
 const shareMs = 20;
 const idleMs = 30_000;
-/** Each takes a reader's place in every store, of which there are 1,024. */
+/** Each occupies a reader slot in every store, which has 1,024. */
 const maxHeld = 256;
-/** Sets of partitions that are asked for: as many as there are ways to choose among replicas at one time. */
+/**
+ * Maximum number of combinations of generation and partitions with an open reader. Query processes ask for few at a time: as many as they choose
+ * among replicas.
+ */
 const maxReaders = 16;
 
 interface Held {
   readonly id: string;
   readonly snapshot: RealtimeSnapshot;
   holders: number;
-  /** Questions under way. */
+  /** Number of reads in progress. */
   active: number;
   usedAt: number;
 }
 
 export class HeldSnapshots {
   readonly #dataDir: string;
-  /** By generation and partitions, those asked for last at the end. */
+  /** By generation and partitions, least recently used first. */
   readonly #readers = new Map<string, StoresReader>();
   readonly #held = new Map<string, Held>();
   readonly #newest = new Map<string, { readonly held: Held; readonly until: number }>();
@@ -38,7 +41,7 @@ export class HeldSnapshots {
     this.#sweep = setInterval(() => this.#releaseIdle(), idleMs / 4).unref();
   }
 
-  /** Undefined when a store is not there. Throws `speed.failed` (retryable) while one is rebuilt, or when too many are held. */
+  /** Undefined if a store does not exist. Throws `speed.failed` (retryable) while a store is being rebuilt, or if too many snapshots are held. */
   take(
     generation: ViewId,
     partitions: readonly PartitionName[],
@@ -63,7 +66,7 @@ export class HeldSnapshots {
     return held;
   }
 
-  /** Runs `read` on a snapshot that stays until it ends; undefined when it is gone. */
+  /** Runs `read` on a snapshot, which stays held meanwhile; undefined if the snapshot is gone. */
   async reading<T>(id: string, read: (snapshot: RealtimeSnapshot) => Promise<T>): Promise<T | undefined> {
     const held = this.#held.get(id);
     if (held === undefined) return undefined;
@@ -100,7 +103,7 @@ export class HeldSnapshots {
     const [[oldest, unused] = []] = this.#readers;
     if (this.#readers.size > maxReaders && oldest !== undefined) {
       this.#readers.delete(oldest);
-      void unused?.close(); // resolves when the last of its snapshots is given back
+      void unused?.close(); // resolves when the last of its snapshots is released
     }
     return reader;
   }

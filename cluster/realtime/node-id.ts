@@ -1,4 +1,4 @@
-/** What a process calls itself among all hosts: the same after a restart. */
+/** The identity of a process among all hosts, which stays the same after a restart. */
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';

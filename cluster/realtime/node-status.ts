@@ -1,4 +1,4 @@
-/** What speed workers and query processes on other hosts say of themselves, as entries of a status board. */
+/** Announcements of speed workers and query processes on other hosts as entries of the status board. */
 import { existsSync } from 'node:fs';
 import type { Config } from '../../lib/config/config.js';
 import type { StatusEntry } from '../../lib/process/status.js';
@@ -8,7 +8,7 @@ import { nodeOf } from './node-id.js';
 import { readNodes } from './nodes.js';
 import { readServing } from './store-pointers.js';
 
-/** Of all but those of this data directory, which has a board of its own. Throws `store.unavailable`, `store.corrupt`. */
+/** Excludes the nodes of this data directory, which are on its own status board. Throws `store.unavailable`, `store.corrupt`. */
 export async function readNodeStatus(config: Config, clock: Clock): Promise<StatusEntry[]> {
   const store = await openStoreToRead(config);
   try {

@@ -1,10 +1,10 @@
 /**
- * Who is there: each speed worker and each query process announces itself in the store, and everyone reads what the others say.
+ * Membership: each speed worker and each query process announces itself in the store and reads the announcements of the others.
  *
- *   nodes/<id>.json     what it is, where it is reached, what can be read from it; written again every few seconds
+ *   nodes/<id>.json     what it is, its URL, what can be read from it; renewed every few seconds
  *
- * An announcement that is not written again expires: who died says nothing. Only the store's clock counts, since those of hosts may differ; a
- * reader writes an announcement of its own, so the newest there is tells what the time is.
+ * An announcement that is not renewed expires, so dead nodes disappear. Ages are measured by the store's clock alone, since the clocks of hosts may
+ * differ: each reader also writes, so the newest announcement tells the current time.
  */
 import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -13,7 +13,7 @@ import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { listAll, type Etag, type ListedObject, type Store } from '../store/store.js';
 
-const viewId = z.string().transform((text) => text as ViewId); // compared only
+const viewId = z.string().transform((text) => text as ViewId); // only compared
 const partition = z.string().transform((text) => text as PartitionName); // likewise
 
 const nodeSchema = z.object({
@@ -21,13 +21,13 @@ const nodeSchema = z.object({
   role: z.enum(['speed', 'query']),
   host: z.string(),
   pid: z.number(),
-  /** Where a worker is read, or where questions are answered. */
+  /** Where a worker's stores are read, or where a query process answers. */
   url: z.string(),
-  /** Since when, UTC ms by its own clock. */
+  /** UTC ms by the node's own clock. */
   startedAt: z.number(),
-  /** What can be read from a worker. */
+  /** Stores that can be read from a worker. */
   stores: z.array(z.object({ generation: viewId, partitions: z.array(partition) })).default([]),
-  /** Batch views that a query process has at hand. */
+  /** Batch views in the data directory of a query process. */
   views: z.array(viewId).default([]),
   lastError: z
     .object({ at: z.number(), code: z.string(), message: z.string(), hint: z.string().optional() })
@@ -37,7 +37,7 @@ const nodeSchema = z.object({
 export type Node = z.output<typeof nodeSchema>;
 
 export interface KnownNode extends Node {
-  /** Since it wrote last, by the store's clock. */
+  /** Age of its announcement by the store's clock. */
   readonly silentMs: number;
 }
 
@@ -47,19 +47,22 @@ export interface NodesOptions {
   readonly renewMs?: number;
   readonly lookMs?: number;
   readonly expireMs?: number;
-  /** What fails: it is tried again. */
+  /** Called with errors of background work, which is then retried. */
   readonly onError: (error: unknown) => void;
 }
 
 const prefix = 'nodes/';
-/** Announcements of those who are gone for good are taken away. */
+/** Announcements older than this are deleted. */
 const forgetMs = 600_000;
 
 interface Read {
   readonly listed: ListedObject;
   readonly etag: Etag;
   readonly node: Node;
-  /** A change within the store's resolution of time (1 s) would not be seen by its time. */
+  /**
+   * Whether a later look found it unchanged. The store's timestamps may have a resolution of 1 s, so until then it is read again although its time is
+   * the same.
+   */
   readonly isSettled: boolean;
 }
 
@@ -94,7 +97,7 @@ export class Nodes {
     return this.#own.id;
   }
 
-  /** Announces, and knows who is there when it returns; goes on by itself. Throws `store.unavailable`. */
+  /** Announces this node and reads the others; then repeats both in the background. Throws `store.unavailable`. */
   async start(): Promise<void> {
     await this.#announce();
     await this.refresh();
@@ -108,36 +111,36 @@ export class Nodes {
     this.#timer = setTimeout(() => void tick(), this.#lookMs).unref();
   }
 
-  /** What is said of this node from now on. */
+  /** Changes this node's announcement. */
   say(change: Partial<Pick<Node, 'stores' | 'views' | 'lastError' | 'url'>>): void {
     this.#own = { ...this.#own, ...change };
     if (JSON.stringify(this.#own) !== this.#written) this.#announce().catch(this.#onError);
   }
 
-  /** Those who live, this one among them. */
+  /** Nodes whose announcement has not expired, including this one. */
   living(): readonly KnownNode[] {
     return this.known().filter(({ silentMs }) => silentMs <= this.#expireMs);
   }
 
-  /** The expired ones, too, as far as they are remembered. */
+  /** All nodes with an announcement, including expired ones that were not deleted yet. */
   known(): readonly KnownNode[] {
     const all = [...this.#known.values()];
     const newest = Math.max(...all.map(({ listed }) => listed.modifiedAt));
     return all.map(({ listed, node }) => ({ ...node, silentMs: newest - listed.modifiedAt }));
   }
 
-  /** Looks again; calls that come meanwhile share the look. */
+  /** Reads the announcements; concurrent calls share one read. */
   refresh(): Promise<void> {
     this.#looking ??= this.#look().finally(() => void (this.#looking = undefined));
     return this.#looking;
   }
 
-  /** Takes the announcement back. */
+  /** Deletes the announcement of this node. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await Promise.all([this.#looking, this.#writing]).catch(() => undefined);
-    await this.#store.delete(this.#key).catch(() => undefined); // it expires
+    await this.#store.delete(this.#key).catch(() => undefined); // it expires by itself
   }
 
   async #look(): Promise<void> {
@@ -180,7 +183,7 @@ export class Nodes {
         this.#etag === undefined
           ? await this.#store.putIfAbsent(this.#key, bytes)
           : await this.#store.putIfMatch(this.#key, bytes, this.#etag);
-      this.#etag = etag ?? (await this.#store.get(this.#key))?.etag; // of an earlier process of this node
+      this.#etag = etag ?? (await this.#store.get(this.#key))?.etag; // the object of an earlier process of this node
       if (etag === undefined) continue;
       this.#written = text;
       this.#wroteAt = performance.now();
@@ -193,7 +196,7 @@ export class Nodes {
   }
 }
 
-/** All announcements, for those who only look; the time is that of the newest, so it goes on a little after all have died. */
+/** Reads all announcements without making one. Ages are relative to the newest announcement, so they are too small if all nodes have died. */
 export async function readNodes(store: Store): Promise<readonly KnownNode[]> {
   const listed = await listAll(store, prefix);
   const newest = Math.max(...listed.map(({ modifiedAt }) => modifiedAt));

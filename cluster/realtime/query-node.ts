@@ -1,4 +1,4 @@
-/** A query process that reads speed workers on other hosts: who they are, and the batch view that goes with what they serve. */
+/** A query process that reads speed workers on other hosts: finds the workers, and fetches the batch views that belong to what they serve. */
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config } from '../../lib/config/config.js';
@@ -23,12 +23,12 @@ export interface QueryNodeOptions {
   readonly logger: Logger;
   readonly store: Store;
   readonly views: BucketViews;
-  /** What goes wrong with fetching views; null when nothing does. */
+  /** The current error of fetching views; null if there is none. */
   readonly trouble?: () => unknown;
 }
 
 const lookMs = 500;
-/** Between two looks that questions ask for. */
+/** Minimum interval between looks that are triggered by questions. */
 const leastLookMs = 100;
 
 export class QueryNode implements Workers {
@@ -81,7 +81,8 @@ export class QueryNode implements Workers {
   }
 
   holders(generation: ViewId, partition: PartitionName): readonly WorkerClient[] {
-    // Also those who have not said anything for a while: a worker that is dead is noticed by asking it, and one that cannot write is not dead.
+    // Includes workers whose announcement has expired: a dead worker is noticed when it is asked, and one that cannot write to the store may still
+    // answer.
     return this.#nodes
       .known()
       .filter(({ role }) => role === 'speed')
@@ -107,7 +108,7 @@ export class QueryNode implements Workers {
     await this.#nodes.close();
   }
 
-  /** Fetches the view that goes with what the workers serve, or will: it may not be the newest one. */
+  /** Fetches the views that the pointer names as serving and next; they need not be the newest. */
   async #look(): Promise<void> {
     const { config, views, trouble } = this.#options;
     await this.#watch.refresh();

@@ -1,7 +1,7 @@
 /**
- * The realtime view for a query process that has none of its stores: asks the workers that hold them for snapshots of one generation. A cut
- * is a vector, one position a partition, so any choice of workers gives one cut; what is chosen never lies behind what this process
- * has answered before. A worker that fails is passed over for a while if another one has its partitions.
+ * The realtime view of a query process without stores of its own: it opens snapshots of one generation at the workers that hold the stores. A cut is
+ * a vector with one position per partition, so any choice of workers gives one cut. A cut is only used if it is not behind an earlier answer of this
+ * process. A worker that fails is avoided for a while if another one has its partitions.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
@@ -10,31 +10,31 @@ import type { ViewId } from '../../facts/views/view.js';
 import { RemoteView, type RemotePart } from './remote-view.js';
 import type { WorkerClient } from './worker-client.js';
 
-/** Which workers there are, as far as is known here. */
+/** The workers known to this process. */
 export interface Workers {
-  /** The generation that serves, and all partitions of the log; undefined before there is one. */
+  /** The serving generation and all partitions of the log; undefined if none serves yet. */
   serving(): { readonly generation: ViewId; readonly partitions: readonly PartitionName[] } | undefined;
-  /** Those that have said that a partition of a generation can be read from them, the best ones first. */
+  /** Workers that announced a partition of a generation, the best ones first. */
   holders(generation: ViewId, partition: PartitionName): readonly WorkerClient[];
-  /** Looks again, soon: what is known here has turned out to be old. */
+  /** Reads the announcements again, because they have turned out to be stale. */
   refresh(): Promise<void>;
 }
 
-/** How long is tried to get all partitions, and to get them no older than before. */
+/** How long to retry until all partitions are open and none is behind an earlier answer. */
 const patienceMs = 8_000;
 const pauseMs = 25;
-/** Until a worker has opened a snapshot; longer with each attempt, since all that are left may be slow. */
+/** Timeout for opening a snapshot; doubled with each attempt, since all remaining workers may be slow. */
 const openMs = 1_000;
 const longestOpenMs = 4_000;
 const leastAttempts = 3;
-/** How long a worker that has failed is not asked if there is another one. */
+/** How long a worker that failed is avoided if another one can be asked. */
 const suspectMs = 3_000;
 
 export class RemoteRealtime {
   readonly #workers: Workers;
   readonly #patienceMs: number;
   readonly #suspects = new Map<string, number>();
-  /** What has been answered from, and by whom last. */
+  /** By partition: the newest position used in an answer, and the URL of the worker last used. */
   readonly #seen = new Map<PartitionName, Offset>();
   readonly #last = new Map<PartitionName, string>();
   #logId: string | undefined;
@@ -44,14 +44,17 @@ export class RemoteRealtime {
     this.#patienceMs = options.patienceMs ?? patienceMs;
   }
 
-  /** Throws `speed.failed` (retryable) when no worker has a partition, or none is as far as before. */
+  /**
+   * Undefined if no generation serves yet. Throws `speed.failed` (retryable) if a partition has no worker, or none that is as far as an earlier
+   * answer.
+   */
   async snapshot(): Promise<RemoteView | undefined> {
     const until = performance.now() + this.#patienceMs;
     for (let attempt = 1; ; attempt++) {
       const limitMs = Math.min(openMs * 2 ** (attempt - 1), longestOpenMs);
       const outcome = await this.#attempt(limitMs);
       if (outcome === undefined || outcome instanceof RemoteView) return outcome;
-      // On a busy machine the time may be over before each worker has been asked once.
+      // On a busy machine the time may be up before each worker was asked once.
       if (performance.now() > until && attempt >= leastAttempts) throw unreadable(outcome.why);
       await Promise.all([this.#workers.refresh(), sleep(pauseMs)]);
     }
@@ -117,7 +120,7 @@ export class RemoteRealtime {
     }
   }
 
-  /** The one who had it last, as long as it answers; else the best of the others. */
+  /** Prefers the worker used last while it is not suspected, then the best of the others. */
   #choose(generation: ViewId, partition: PartitionName): WorkerClient | undefined {
     const holders = this.#workers.holders(generation, partition);
     const now = performance.now();

@@ -1,4 +1,7 @@
-/** The realtime view on other hosts: a snapshot of each worker that has partitions of it, together one cut. */
+/**
+ * A realtime view on other hosts: one snapshot of each worker that holds some of its partitions, together one cut. Reads go to the workers over HTTP
+ * (worker-client.ts); cells can be prefetched.
+ */
 import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
 import { spelledValue } from '../../facts/dimensions/value.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
@@ -24,13 +27,13 @@ import {
   type SnapshotAnswer,
 } from './wire.js';
 
-/** A snapshot of some partitions. */
+/** A worker's snapshot of some partitions. */
 export interface RemotePart {
   readonly worker: WorkerClient;
   readonly answer: SnapshotAnswer;
 }
 
-/** Fetched ahead at most, for one snapshot. */
+/** Maximum size of the prefetched and cached cells of one view. */
 const maxAheadBytes = 32 * 2 ** 20;
 
 interface Ahead {
@@ -46,7 +49,7 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
   #aheadBytes = 0;
   #released = false;
 
-  /** @param lost told of a worker that fails while it is read */
+  /** @param lost called with a worker that fails while it is read */
   constructor(generation: ViewId, parts: readonly RemotePart[], lost: (worker: WorkerClient) => void) {
     const progress = parts.flatMap(({ answer }): [PartitionName, ShownProgress][] =>
       answer.partitions.map(([name, { lastReceivedAt, ...at }]) => [name, { ...at, lastReceivedAt }]),
@@ -58,7 +61,7 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     this.#lost = lost;
   }
 
-  /** Fetches what of these subjects has room, in the order in which they were named. */
+  /** Fetches the cells of these subjects in their order, as far as they fit into memory. */
   async prefetch(subjects: readonly Subject[], from: number, to: number): Promise<void> {
     const wanted = subjects.filter((subject) => !this.#isAhead(subject, from, to));
     for (let at = 0; at < wanted.length && this.#aheadBytes < maxAheadBytes; at += maxSubjects)
@@ -148,7 +151,7 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     await this.#cells(subjects, from, to, ({ subject, cell }) => {
       bytes += sizeOf(cell);
       if (this.#aheadBytes + bytes > maxAheadBytes) {
-        whole = Math.min(whole, subject); // of this one, and of those that come after it, something is missing
+        whole = Math.min(whole, subject); // this subject and those after it are incomplete
         return false;
       }
       const of = fetched[subject];
@@ -174,7 +177,7 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     this.#aheadBytes += bytes;
   }
 
-  /** Of all workers at once. @param visit false when no more is wanted of the worker */
+  /** Reads cells from all workers in parallel. @param visit returns false to stop reading from the worker */
   async #cells(
     subjects: readonly Subject[],
     from: number,
@@ -200,7 +203,7 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
-  /** Those that hold cells of these buckets at all. */
+  /** Parts that have any cells in these buckets. */
   #partsIn(from: number, to: number): readonly RemotePart[] {
     return this.#parts.filter(({ answer }) =>
       answer.partitions.some(
@@ -216,7 +219,7 @@ function keyOf(subject: Subject): string {
   return `value ${subject.dimension} ${subject.domain} ${subject.value}`;
 }
 
-/** False for what is not a value's spelling: no one has stored it. */
+/** False if the value is not in its stored spelling: then no cell can have it. */
 function mayHaveCells(subject: Subject): boolean {
   return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
 }

@@ -1,6 +1,6 @@
 /**
- * The private endpoint of a speed worker: query processes on other hosts read its stores through it (wire.ts). It answers no one without
- * the secret of the cluster, and reads files only, so what it does is never in the way of the worker for longer than a slice of time.
+ * The private HTTP endpoint of a speed worker, through which query processes on other hosts read its stores (protocol: wire.ts). It requires the
+ * secret of the cluster. It only reads files, and yields the event loop after each slice of time so that it does not delay the worker.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
@@ -33,19 +33,19 @@ export interface RealtimeServerOptions {
   readonly secret: string;
   readonly lgK: number;
   readonly logger: Pick<Logger, 'warn'>;
-  /** Whether this worker has a partition, and its generation is to be asked for. */
+  /** Whether this worker holds a partition of this generation. */
   readonly holds: (generation: ViewId, partition: PartitionName) => boolean;
   readonly state: () => StateAnswer;
 }
 
 const maxBodyBytes = 2 * 2 ** 20;
 const maxActive = 256;
-/** Of a frame of cells: a few dozen large sketches. */
+/** Minimum size at which a frame of cells is sent: a few dozen large sketches. */
 const frameBytes = 512 * 1024;
 const domainsInFrame = 64;
-/** How long the event loop may be kept at most. */
+/** Maximum time without yielding the event loop. */
 const sliceMs = 8;
-/** A request that no one reads the answer of. */
+/** A response that was not read for this long is aborted. */
 const stalledMs = 30_000;
 
 export class RealtimeServer {
@@ -64,7 +64,7 @@ export class RealtimeServer {
     });
   }
 
-  /** Listens. Throws `port.in-use`. */
+  /** Starts to listen. Throws `port.in-use`. */
   static async start(options: RealtimeServerOptions): Promise<RealtimeServer> {
     const server = new RealtimeServer(options);
     const { host, port } = options;
@@ -197,7 +197,7 @@ export class RealtimeServer {
 
   #fail(error: unknown, response: ServerResponse): void {
     if (response.headersSent || response.destroyed) {
-      response.destroy(); // the reader sees that it is not all
+      response.destroy(); // the reader sees that the answer is incomplete
       return;
     }
     if (error instanceof z.ZodError || error instanceof SyntaxError)
@@ -209,10 +209,10 @@ export class RealtimeServer {
   }
 }
 
-/** Years of buckets are not read in one go. */
+/** Maximum number of buckets read at a time, which bounds the cells in memory. */
 const pieceBuckets = 744;
 
-/** The base buckets of a range in which a snapshot has cells, in pieces. */
+/** Splits the base buckets of a range in which the snapshot can have cells into pieces. */
 function* piecesOf(
   { progress }: RealtimeSnapshot,
   from: number,
@@ -224,7 +224,7 @@ function* piecesOf(
   for (let at = first; at < end; at += pieceBuckets) yield { from: at, to: Math.min(end, at + pieceBuckets) };
 }
 
-/** Writes frames as fast as they are read, and lets others have their turn in between. */
+/** Writes frames as fast as the client reads them, and yields the event loop in between. */
 class Sender {
   readonly response: ServerResponse;
   gatheredBytes = 0;
@@ -244,7 +244,7 @@ class Sender {
     this.gatheredBytes += bytes.length;
   }
 
-  /** Sends what was gathered as a frame. */
+  /** Sends the gathered bytes as one frame. */
   async flush(): Promise<void> {
     if (this.gatheredBytes === 0) return;
     const payload = Buffer.concat(this.#gathered);
@@ -293,7 +293,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   const length = Number(request.headers['content-length'] ?? Infinity);
   if (length > maxBodyBytes)
     throw new SwaError('request.invalid', `a question has at most ${maxBodyBytes} bytes and says its length`);
-  return JSON.parse((await buffer(request)).toString()); // no more comes than was said
+  return JSON.parse((await buffer(request)).toString()); // at most Content-Length bytes arrive
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

@@ -1,4 +1,7 @@
-/** A speed worker whose stores are read from other hosts: what it is given instead of the files that workers of one data directory share. */
+/**
+ * The surroundings of a speed worker whose stores are read from other hosts. They replace the files through which workers of one data directory
+ * cooperate: announcements, the pointer in the object store, and an HTTP endpoint.
+ */
 import type { Logger } from 'pino';
 import type { Config } from '../../lib/config/config.js';
 import { hasCode } from '../../lib/errors/errors.js';
@@ -30,7 +33,10 @@ export interface SpeedNodeOptions {
   readonly views: BucketViews;
 }
 
-/** Opens it all; the closers are called when the worker has ended. Throws `port.in-use`, `data-dir.in-use`, `store.unavailable`. */
+/**
+ * Starts the endpoint, the announcement and the pointer; the closers stop them when the worker has ended. Throws `port.in-use`, `data-dir.in-use`,
+ * `store.unavailable`.
+ */
 export async function openSpeedNode(
   options: SpeedNodeOptions,
   log: Pick<Log, 'partitions'>,
@@ -65,7 +71,7 @@ export async function openSpeedNode(
   return node;
 }
 
-/** Where no view has been published for all hosts yet, the one that the worker starts from is: query processes need it beside its stores. */
+/** If no view was published to all hosts yet, publishes the one from which this worker starts, because query processes need it beside the stores. */
 async function publishFirst(views: BucketViews, dataDir: string): Promise<void> {
   if ((await views.follow()) !== undefined) return;
   const current = currentIfAny(dataDir);
@@ -116,7 +122,7 @@ class SpeedNode implements SpeedSurroundings {
     return this.#pointers;
   }
 
-  /** The same trouble is told once. */
+  /** Logs an error unless it repeats the last one. */
   note(error: unknown): void {
     const text = String(error);
     if (text === this.#said) return;
@@ -162,7 +168,7 @@ class SpeedNode implements SpeedSurroundings {
     return generations.find((generation) => generation?.id === id)?.stateOf(partition) !== undefined;
   }
 
-  /** The next generation first: where it is as far as the one that serves, it stays so (hand-over.ts). */
+  /** The next generation comes first: when it is as far as the serving one, it stays so (hand-over.ts). */
   state(): StateAnswer {
     const stores = [this.#worker?.next, this.#worker?.serving].flatMap((generation) =>
       (generation?.partitions ?? []).flatMap((partition) => {
@@ -196,7 +202,7 @@ class SpeedNode implements SpeedSurroundings {
     return nodes?.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id) ?? [];
   }
 
-  /** How many other workers can be asked for it; without end before there is anything to be asked for. */
+  /** How many other workers can be asked for a partition of the serving generation; Infinity if none serves. */
   #holdersOf(partition: PartitionName): number {
     const serving = this.#pointers?.serving?.pointer.serving;
     if (serving === undefined) return Infinity;
@@ -207,9 +213,9 @@ class SpeedNode implements SpeedSurroundings {
 }
 
 /**
- * A share whose partitions are kept until as many others as are wanted can be asked for them: where each worker has stores of its own, one that
- * has just been given a partition first has to read the log, and one of those that hold it may have died a moment ago. So a worker that hears
- * nothing from the log's group, and has no share then, goes on: that one more holds a partition does no harm.
+ * A share that keeps a partition until `replicas` other workers can be asked for it. Each worker has stores of its own, so a worker that was just
+ * assigned a partition must first read the log, and a current holder may just have died. A worker that loses contact with the log's group, and so has
+ * no share, keeps its partitions as well. An additional holder does no harm.
  */
 export class KeptShare implements Share {
   readonly kind = 'moving';

@@ -1,8 +1,8 @@
 /**
- * The pointer of a realtime view whose workers have nothing in common but the store: the object `speed/SERVING`. Who may move it stands in
- * it, with an epoch: a number that grows whenever another worker takes the lead, which it may when the one before is no longer announced.
- * Every change is made by `putIfMatch` of what was read, so a leader that was suspended and comes back has lost: what it writes does not
- * match, and what it reads then names another one.
+ * The pointer of a realtime view whose workers share nothing but the object store: the object `speed/SERVING`. It names the leader, the one node that
+ * may move it, and an epoch, which grows with each change of leader. Another worker may take the lead when the leader is no longer announced. Every
+ * change is a `putIfMatch` of what was read, so a leader that was suspended in between cannot overwrite its successor: its write does not match, and
+ * it then reads the new leader.
  */
 import { z } from 'zod';
 import { SwaError, hasCode } from '../../lib/errors/errors.js';
@@ -18,9 +18,9 @@ import type { Node, Nodes } from './nodes.js';
 import { WorkerClient } from './worker-client.js';
 
 const key = 'speed/SERVING';
-const viewId = z.string().transform((text) => text as ViewId); // compared only
+const viewId = z.string().transform((text) => text as ViewId); // only compared
 const servingSchema = z.object({
-  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's own
+  partitions: z.array(z.string().transform((text) => text as PartitionName)), // written by us from the log's partitions
   serving: viewId.nullable(),
   next: viewId.nullable(),
   leader: z.string(),
@@ -29,13 +29,13 @@ const servingSchema = z.object({
 
 export interface Serving {
   readonly pointer: Pointer;
-  /** Id of the node that moves it. */
+  /** Id of the node that may move it. */
   readonly leader: string;
   readonly epoch: number;
   readonly etag: Etag;
 }
 
-/** Undefined before the first worker. Throws `store.corrupt`. */
+/** Undefined if no worker has ever led. Throws `store.corrupt`. */
 export async function readServing(store: Store): Promise<Serving | undefined> {
   const object = await store.get(key);
   return object === undefined ? undefined : parse(store, object.bytes, object.etag);
@@ -56,7 +56,7 @@ function parse(store: Store, bytes: Buffer, etag: Etag): Serving {
   };
 }
 
-/** Keeps what SERVING says at hand. */
+/** Caches the content of SERVING. */
 export class ServingWatch {
   readonly #store: Store;
   #known: Serving | undefined;
@@ -92,25 +92,25 @@ export interface StorePointersOptions {
   readonly store: Store;
   readonly nodes: Nodes;
   readonly secret: string;
-  /** All there are. */
+  /** All partitions of the log. */
   readonly partitions: () => readonly PartitionName[];
   readonly onError: (error: unknown) => void;
 }
 
 const pollMs = 500;
-/** While a generation is made. */
+/** Poll interval while a generation is being made. */
 const busyPollMs = 200;
-/** How long a hand-over waits for living processes that are not ready for it yet. */
+/** How long a hand-over waits for live processes that are not ready for it. */
 const readyPatienceMs = 60_000;
 
 export class StorePointers implements Pointers {
   readonly areTogether = false;
   readonly #options: StorePointersOptions;
   readonly #watch: ServingWatch;
-  /** Of other workers, by generation and partition. */
+  /** States of other workers' stores, by generation and partition. */
   #states = new Map<string, StoreState>();
   #moving: Promise<void> | undefined;
-  /** Since when a hand-over waits for other processes. */
+  /** When the current hand-over began to wait for other processes. */
   #waitsSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -120,7 +120,7 @@ export class StorePointers implements Pointers {
     this.#watch = new ServingWatch(options.store);
   }
 
-  /** Knows the pointer when it returns, and goes on looking. Throws what reading the store throws. */
+  /** Reads the pointer, then polls it in the background. Throws the errors of reading the store. */
   async start(): Promise<void> {
     await this.#watch.refresh();
     const tick = async (): Promise<void> => {
@@ -201,9 +201,8 @@ export class StorePointers implements Pointers {
   }
 
   /**
-   * Whether every living query process has the batch view of a generation, and every living worker can be asked for it wherever it can be
-   * asked for the one before: otherwise the death of the only replica that is ready would leave none. A slow process is waited for, but not
-   * without end.
+   * Whether every live query process has the batch view of a generation, and every live worker can be asked for all partitions of it that it has of
+   * the previous one: otherwise the death of the only ready replica would leave none. Slow processes are waited for up to `readyPatienceMs`.
    */
   #areReady(from: ViewId | undefined, to: ViewId | undefined): boolean {
     if (to === undefined) return true;
@@ -219,7 +218,7 @@ export class StorePointers implements Pointers {
     );
   }
 
-  /** While a generation is made, the leader looks how far the others are. */
+  /** While a generation is being made, the leader reads how far the other workers are. */
   async #readStates(): Promise<void> {
     const { nodes, secret } = this.#options;
     const { known } = this.#watch;
@@ -230,7 +229,7 @@ export class StorePointers implements Pointers {
     for (const { generation, partition, next, readyAt } of told.flat()) {
       const name = `${generation} ${partition}`;
       const best = states.get(name);
-      // Of replicas the one that is further, if it is ready; answers never go back to one that is not as far.
+      // Among replicas the ready one that is furthest counts; answers never go back to one that is behind.
       if (best === undefined || isBetter({ next, readyAt }, best)) states.set(name, { next, readyAt });
     }
     this.#states = states;
@@ -242,7 +241,7 @@ function isBetter(a: StoreState, b: StoreState): boolean {
   return aIsReady === bIsReady ? a.next > b.next : aIsReady;
 }
 
-/** Nothing of one that does not answer: it blocks no one. */
+/** The stores of a worker; none if it does not answer, so that it does not block the others. */
 async function stateOf(worker: WorkerClient) {
   try {
     return (await worker.state()).stores;

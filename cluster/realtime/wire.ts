@@ -1,17 +1,17 @@
 /**
- * What query processes and speed workers say to each other over HTTP. Questions are JSON; answers whose length no one knows beforehand are
- * frames: a length of 4 bytes (little-endian), then so many bytes. Who writes waits for who reads, so neither ever holds more than a few.
+ * The protocol between query processes and speed workers, over HTTP. Requests are JSON. Answers of unknown length are frames: a length of 4 bytes
+ * (little-endian), then that many bytes. The writer waits for the reader, so each holds only a few frames in memory.
  *
- *   POST   /snapshots                 opens a snapshot of some partitions of a generation: `SnapshotAnswer`, or 409 where it cannot
+ *   POST   /snapshots                 opens a snapshot of some partitions of a generation: `SnapshotAnswer`; 409 if it cannot
  *   POST   /snapshots/<id>/cells      frames of cells: see `encodeCell`
  *   POST   /snapshots/<id>/pages      frames of JSON: [[URL, pageviews], ...]
- *   POST   /snapshots/<id>/values     the same with values of a dimension
+ *   POST   /snapshots/<id>/values     likewise for the values of a dimension
  *   POST   /snapshots/<id>/domains    frames of JSON: [domain, ...], ascending
  *   POST   /snapshots/<id>/edges      frames of JSON: [partition, next, edges]
- *   DELETE /snapshots/<id>            gives it back; one that is not asked for a while is given back by itself
- *   GET    /state                     how far each store is: `StateAnswer`
+ *   DELETE /snapshots/<id>            releases it; a snapshot that is not read for a while is released by itself
+ *   GET    /state                     position of each store: `StateAnswer`
  *
- * Every request carries the secret of the cluster. A path that does not begin a snapshot answers 404 when the snapshot is gone.
+ * Every request carries the secret of the cluster. All paths below `/snapshots/<id>/` answer 404 if the snapshot is gone.
  */
 import { z } from 'zod';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -19,7 +19,7 @@ import { offset, type LogId, type PartitionName } from '../../log/log.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type { SketchView, Subject, ViewId } from '../../facts/views/view.js';
 
-const viewId = z.string().transform((text) => text as ViewId); // compared only, and looked up among those that are there
+const viewId = z.string().transform((text) => text as ViewId); // only compared, and looked up among existing ones
 const partition = z.string().transform((text) => text as PartitionName); // likewise
 const position = z.number().transform(offset);
 
@@ -42,12 +42,12 @@ const progress = z.object({
 
 export const snapshotAnswer = z.object({
   id: z.string(),
-  logId: z.string().transform((text) => text as LogId), // compared only
+  logId: z.string().transform((text) => text as LogId), // only compared
   partitions: z.array(z.tuple([partition, progress])),
 });
 export type SnapshotAnswer = z.output<typeof snapshotAnswer>;
 
-/** Asked for at once at most. */
+/** Maximum number of subjects per request. */
 export const maxSubjects = 200;
 
 const subject: z.ZodType<Subject> = z.discriminatedUnion('kind', [
@@ -87,7 +87,7 @@ export const stateAnswer = z.object({
 });
 export type StateAnswer = z.output<typeof stateAnswer>;
 
-/** A frame larger than any that is sent is of no server of ours. */
+/** No server of ours sends a larger frame. */
 const maxFrameBytes = 64 * 2 ** 20;
 const lengthBytes = 4;
 
@@ -98,7 +98,7 @@ export function frameOf(payload: Uint8Array): Buffer {
   return frame;
 }
 
-/** Takes frames out of bytes that come in pieces. Throws where they end within a frame. */
+/** Splits a stream of bytes into frames. Throws `realtime.gone` if it ends within a frame. */
 export async function* framesIn(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of pieces) {
@@ -114,16 +114,16 @@ export async function* framesIn(pieces: AsyncIterable<Uint8Array>): AsyncGenerat
   if (rest.length > 0) throw notOurs();
 }
 
-/** A cell of one of the subjects that were asked for. */
+/** A cell of one of the requested subjects. */
 export interface SentCell {
-  /** Place of its subject in the question. */
+  /** Index of its subject in the request. */
   readonly subject: number;
   readonly cell: SketchCell;
 }
 
 /**
- * Words of 4 bytes, little-endian: place of the subject, base bucket, form (0 coupons, 1 registers), number of words that follow the head; then
- * pageviews as float64 and the sketch.
+ * Encodes a cell in words of 4 bytes, little-endian: index of the subject, base bucket, kind (0 coupons, 1 registers), number of words after the
+ * head; then pageviews as float64, and the sketch.
  */
 const headWords = 6;
 
@@ -139,7 +139,7 @@ export function encodeCell(place: number, bucket: number, pageviews: number, ske
   return bytes;
 }
 
-/** All cells of a frame; their memory is their own. */
+/** Decodes all cells of a frame; the cells do not share the frame's memory. */
 export function* cellsIn(frame: Buffer): Generator<SentCell> {
   for (let at = 0; at < frame.length;) {
     if (at + 4 * headWords > frame.length) throw notOurs();

@@ -1,13 +1,16 @@
-/** Asks one speed worker (wire.ts). Whatever goes wrong with it on the way is `realtime.gone`: the worker is dead, or must be taken for it. */
+/**
+ * HTTP client of one speed worker (protocol: wire.ts). Any failure on the way is thrown as `realtime.gone`: the worker is dead, or must be treated as
+ * dead.
+ */
 import type { z } from 'zod';
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { framesIn, snapshotAnswer, stateAnswer, type SnapshotAnswer, type StateAnswer } from './wire.js';
 import type { PartitionName } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 
-/** Until a worker says something. */
+/** Timeout for each piece of an answer. */
 const silenceMs = 2_000;
-/** Until it has said how far it is. */
+/** Timeout of short requests. */
 const shortMs = 1_000;
 
 export class WorkerClient {
@@ -20,7 +23,7 @@ export class WorkerClient {
     this.#headers = { Authorization: `Bearer ${secret}`, 'Content-Type': 'application/json' };
   }
 
-  /** Undefined when the worker lives and cannot give it now. @param timeoutMs then it counts as dead */
+  /** Opens a snapshot; undefined if the worker answers that it cannot now. @param timeoutMs after which it counts as dead */
   async open(
     generation: ViewId,
     partitions: readonly PartitionName[],
@@ -40,18 +43,18 @@ export class WorkerClient {
     return stateAnswer.parse(response === undefined ? { stores: [] } : await this.#json(response));
   }
 
-  /** Gives a snapshot back, at some time. */
+  /** Releases a snapshot in the background; errors are ignored, since the worker releases idle snapshots itself. */
   release(id: string): void {
     this.#ask('DELETE', `/snapshots/${id}`, undefined, AbortSignal.timeout(shortMs)).catch(() => undefined);
   }
 
-  /** Frames of JSON. */
+  /** Reads frames of JSON, each validated by the schema. */
   async *read<T>(id: string, what: string, question: unknown, schema: z.ZodType<T>): AsyncGenerator<T> {
     for await (const frame of this.frames(id, what, question))
       yield schema.parse(JSON.parse(frame.toString()));
   }
 
-  /** The answer as it comes; leaving the loop early ends it. */
+  /** Streams the frames of an answer; leaving the loop aborts the request. */
   async *frames(id: string, what: string, question: unknown): AsyncGenerator<Buffer> {
     const patience = new AbortController();
     let timer = setTimeout(() => patience.abort(), silenceMs);
@@ -63,7 +66,7 @@ export class WorkerClient {
       const response = await this.#ask('POST', `/snapshots/${id}/${what}`, question, patience.signal);
       if (response?.body === undefined || response.body === null) throw this.#gone('the snapshot is gone');
       for await (const frame of framesIn(response.body)) {
-        clearTimeout(timer); // how long the reader takes is its own affair
+        clearTimeout(timer); // the time that the consumer takes does not count
         yield frame;
         wait();
       }
@@ -75,7 +78,7 @@ export class WorkerClient {
     }
   }
 
-  /** Undefined for a worker that refuses for now. */
+  /** Undefined if the worker refuses for now (404, 409, 503). */
   async #ask(
     method: string,
     path: string,

@@ -34,12 +34,12 @@ export const openEngine: EngineModule['openEngine'] = (config, environment): Eng
   },
 });
 
-/** A store that is a directory is one of this machine, too. */
+/** A store in a directory is on this machine as well. */
 async function placeOf(config: Config): Promise<Place> {
   return config.store.startsWith('s3:') ? new StorePlace(await openStore(config), systemClock) : thisMachine;
 }
 
-/** Spark finds the service as we do; credentials it finds for itself, as Amazon's tools do. */
+/** Options that point Spark at the same service. Credentials it finds by itself, as Amazon's tools do. */
 function s3aOptions({ store, storeEndpoint, storeRegion }: Config): string[] {
   if (!store.startsWith('s3:')) return [];
   const settings = {

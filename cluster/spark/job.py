@@ -3,11 +3,11 @@ statistics (the batch contract: batch/tables/contract.ts).
 
     spark-submit job.py <job file> ...
 
-Several jobs are computed one after the other. Progress is told on stdout, a line of JSON each: {"step", "done", "of"}, tasks of the running stages; the last
-line of a job is {"finished": <its out>}, or {"error": <why>}, and then the exit code is 1.
+Several jobs are computed one after the other. Progress is written to stdout as lines of JSON: {"step", "done", "of"}, counting tasks of the running stages;
+the last line of a job is {"finished": <its out>}, or {"error": <why>} with exit code 1.
 
-Everything is Spark SQL, so no Python runs on executors. Texts compare as UTF-8 bytes (UTF8_BINARY), `hll_sketch_agg` makes DataSketches
-HLL over UTF-8 with its seed 9001: both as the rest of the system has them.
+Everything is Spark SQL, so no Python runs on executors. Texts compare as UTF-8 bytes (UTF8_BINARY), and `hll_sketch_agg` makes DataSketches HLL over
+UTF-8 with seed 9001, both as in the rest of the system.
 """
 
 import json
@@ -27,7 +27,7 @@ CAPPED_LISTED = 100
 
 
 class Failed(Exception):
-    """What the user must be told; the message says all."""
+    """An error whose message is complete for the user."""
 
 
 def say(**message):
@@ -35,7 +35,7 @@ def say(**message):
 
 
 def log(text):
-    """A line of Spark's log."""
+    """Writes a line to Spark's log."""
     print(f"swa: {text}", file=sys.stderr, flush=True)
 
 
@@ -43,7 +43,7 @@ def log(text):
 
 
 def escaped(path: str) -> str:
-    """A path that Hadoop does not take for a pattern."""
+    """Escapes the characters of a path that Hadoop takes for a glob pattern."""
     return re.sub(r"([\\{}\[\]*?^,])", r"\\\1", path)
 
 
@@ -78,7 +78,7 @@ def facts(spark, job, topic) -> DataFrame:
 
 
 def check_files(spark, job):
-    """Every file must be what the snapshot says, or the results would be wrong without a word."""
+    """Checks size and SHA-256 of every file of the snapshot, since damaged files could give wrong results without an error."""
     if not job["files"]:
         return
     paths = [escaped(file["path"]) for file in job["files"]]
@@ -95,7 +95,7 @@ def is_time(job):
 
 
 class Work:
-    """Tables that are needed more than once are written down: whatever dies, nothing is computed twice or differently."""
+    """Writes tables that are read more than once to files, so that lost executors cannot make Spark compute them again with another result."""
 
     def __init__(self, spark, job):
         self.spark = spark
@@ -116,7 +116,7 @@ class Work:
 
 
 def live_edges(spark, job, work, statistics) -> DataFrame:
-    """(lo, hi) of pairs that the latest fact on them joins. Of edges with one event id, kind and pair the first counts."""
+    """(lo, hi) of the pairs whose latest fact is an equiv. Among edges with the same event id, kind and pair only the first counts."""
     records = facts(spark, job, "equivs")
     unjoined = F.broadcast(ids_of(spark, job).where("not joins").select("id"))
     edges = (
@@ -139,7 +139,7 @@ def live_edges(spark, job, work, statistics) -> DataFrame:
 
 
 def large_star(edges: DataFrame) -> DataFrame:
-    """Of every id: all greater neighbours point at the least of it and its neighbours."""
+    """For each id: points its greater neighbours at the least id among itself and its neighbours."""
     both = edges.unionAll(edges.select(F.col("parent").alias("child"), F.col("child").alias("parent")))
     least = F.least("child", F.min("parent").over(Window.partitionBy("child")))
     stars = both.select(F.col("parent").alias("neighbour"), "child", least.alias("least")).where("neighbour > child")
@@ -147,7 +147,7 @@ def large_star(edges: DataFrame) -> DataFrame:
 
 
 def small_star(edges: DataFrame) -> DataFrame:
-    """Of every id: it and all lesser neighbours point at the least of these."""
+    """For each id: points itself and its lesser neighbours at the least of these neighbours."""
     least = F.min("parent").over(Window.partitionBy("child"))
     stars = edges.withColumn("least", least)
     lesser = stars.where("parent > least").select(F.col("parent").alias("child"), F.col("least").alias("parent"))
@@ -155,18 +155,18 @@ def small_star(edges: DataFrame) -> DataFrame:
 
 
 def is_finished(edges: DataFrame) -> bool:
-    """Every child has one parent, and no parent is a child."""
+    """Whether every child has one parent, and no parent is a child."""
     ends = F.inline(F.expr("array(struct(child as id, 1 as parents), struct(parent as id, 0 as parents))"))
     found = edges.select(ends).groupBy("id").agg(F.sum("parents").alias("parents"), F.count_if(F.col("parents") == 0).alias("children"))
     return found.where("parents > 1 or (parents > 0 and children > 0)").isEmpty()
 
 
 def resolve_persons(spark, job, work, statistics) -> DataFrame:
-    """(person, visitor) of all ids of persons of two or more: components of the live edges.
+    """(person, visitor) of all persons with two or more ids: the connected components of the live edges.
 
-    Large-star and small-star in turn (Kiveris et al., "Connected Components in MapReduce and Beyond", 2014): edges always
-    point from a greater id to a lesser one, both steps keep components, and what they cannot change any more are stars
-    around the least id of each component.
+    Alternates large-star and small-star (Kiveris et al., "Connected Components in MapReduce and Beyond", 2014). Edges always
+    point from a greater id to a lesser one, and both steps preserve components. At the fixed point each component is a star
+    around its least id.
     """
     say(step="persons", done=0, of=0)
     live = live_edges(spark, job, work, statistics)
@@ -196,7 +196,7 @@ def resolve_persons(spark, job, work, statistics) -> DataFrame:
 
 
 def check_persons(live: DataFrame, everyone: DataFrame):
-    """No live edge crosses persons: whatever went wrong before, no one is two persons, or published as such."""
+    """Checks that no live edge crosses persons, so that an error above cannot publish one person as two."""
     of_lo = everyone.select(F.col("visitor").alias("lo"), F.col("person").alias("of_lo"))
     of_hi = everyone.select(F.col("visitor").alias("hi"), F.col("person").alias("of_hi"))
     found = live.where("lo < hi").join(of_lo, "lo", "left").join(of_hi, "hi", "left")
@@ -209,7 +209,7 @@ def check_persons(live: DataFrame, everyone: DataFrame):
 
 
 def judged(spark, job) -> DataFrame:
-    """Every pageview with the results of its texts' rules, and its verdict: null where it counts, but for repeats."""
+    """Every pageview with the results of the rules for its texts, and its verdict: null if it counts, apart from repeats."""
     views = facts(spark, job, "pageviews").drop("raw", "received_at", "invalid_reason")
     for table in job["rules"]["ofTexts"]:
         views = views.join(results_of(spark, table), table["key"], "left")
@@ -219,7 +219,7 @@ def judged(spark, job) -> DataFrame:
     is_old = F.lit(False) if job["keptFrom"] is None else F.coalesce(F.col("timestamp") < job["keptFrom"], F.lit(False))
     views = views.withColumn("excluded", F.coalesce("erased", F.lit(False)) | is_old)
     for by in job["rules"]["excluded"]["columns"]:
-        # Ranges of a text: few. One row for each, so that no pageview is doubled.
+        # A text has few ranges. They are joined as one row per text, so that no pageview is doubled.
         ranges = excluded.where(F.col("by") == by).groupBy(F.col("text").alias(by)).agg(F.collect_list(F.struct("from", "to")).alias("ranges"))
         within = F.exists(
             "ranges",
@@ -239,7 +239,7 @@ def judged(spark, job) -> DataFrame:
 
 
 def counted(spark, job, work, persons, statistics) -> DataFrame:
-    """The pageviews that count: page, domain, person, timestamp and a value of each dimension."""
+    """The pageviews that count: page, domain, person, timestamp and the value of each dimension."""
     say(step="facts", done=0, of=0)
     observed = Observation()
     is_verdict = lambda name: F.count_if(F.col("verdict") == name).alias(name)
@@ -249,7 +249,7 @@ def counted(spark, job, work, persons, statistics) -> DataFrame:
         *[is_verdict(name) for name in ("refusedUrl", "bot", "excluded")],
     )
     views = views.where("verdict is null")
-    # Of one partition, event id, visitor and page the first counts; without an event id nothing is a repeat.
+    # Among pageviews with the same partition, event id, visitor and page only the first counts; without an event id nothing is a repeat.
     alone = F.when(F.col("event_id").isNull(), F.col("offset"))
     same = Window.partitionBy("partition", "event_id", alone, "visitor", "page").orderBy("offset")
     views = views.withColumn("turn", F.row_number().over(same)).where("turn = 1")
@@ -274,11 +274,11 @@ def counted(spark, job, work, persons, statistics) -> DataFrame:
 
 
 def cells(job, views) -> DataFrame:
-    """Every bucket of every subject, whatever its kind: pageviews, and a sketch of the persons.
+    """Cells of all subjects: by bucket, the number of pageviews and a sketch of the persons.
 
-    Pageviews are shuffled once, before they become one row for each of their subjects: all that a group holds is of one
-    domain and day, so sketches need not travel. Groups are found by sorting: by a hash first, which costs less to compare than
-    texts; the keys themselves tell groups apart.
+    Pageviews are shuffled once by domain and day, before they become one row per subject: each group lies within one domain
+    and day, so sketches are not shuffled. Spark groups by sorting. A hash is the first sort key, because it is cheaper to
+    compare than texts; the other keys still separate groups with equal hashes.
     """
     subject = lambda kind, column: F.struct(F.lit(kind).alias("kind"), F.col(f"`{column}`").alias("subject"))
     subjects = [subject("page", "page"), subject("domain", "domain")]
@@ -294,7 +294,7 @@ def cells(job, views) -> DataFrame:
 
 
 def visits(job, views) -> DataFrame:
-    """A view `visitGapMs` or more after the person's one before in the domain begins a visit; a visit of one view is a bounce."""
+    """Visits by bucket. A pageview at least `visitGapMs` after the person's previous one in the domain begins a visit; a visit of one pageview is a bounce."""
     in_order = Window.partitionBy("domain", "person").orderBy("timestamp")
     gap = F.col("timestamp") - F.lag("timestamp").over(in_order)
     begins = F.when(gap < job["visitGapMs"], 0).otherwise(1)
@@ -340,7 +340,7 @@ def compute(spark, path):
 
 
 def watch(spark, stopped):
-    """Tells how many tasks of the running stages are done, once a second, and ends when no one is there any more to hear it."""
+    """Reports the progress of the running stages once a second; ends the program when the parent process is gone."""
     tracker = spark.sparkContext.statusTracker()
     parent = int(os.environ.get("SWA_PARENT_PID", os.getpid()))
     while not stopped.wait(1):
@@ -364,7 +364,7 @@ def main(paths) -> int:
     except Failed as error:
         say(error=str(error))
         return 1
-    except Exception as error:  # whatever Spark says: its first line names the cause
+    except Exception as error:  # the first line of Spark's message names the cause
         say(error=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
         raise
     finally:

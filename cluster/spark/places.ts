@@ -1,4 +1,4 @@
-/** Where Spark finds what a job needs, and leaves its tables: on this machine, or in the object store that its executors reach, too. */
+/** Where Spark reads the input of a job and writes its tables: on this machine, or in the object store that its executors can reach. */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -10,15 +10,15 @@ import { fileKey } from '../master/bucket-manifests.js';
 import { damagedObject, listAll, urlOf, type Store } from '../store/store.js';
 
 export interface Place {
-  /** Writes the job as Spark is to see it; returns where it lies. */
+  /** Makes the input available and writes the job with its locations; returns the location of the job file. */
   put(job: Job, tempDir: string): Promise<string>;
-  /** Has the tables in the job's own `out`. */
+  /** Fetches the tables into the job's `out` directory. */
   fetch(job: Job): Promise<void>;
-  /** Removes what it has put anywhere but into `tempDir`. */
+  /** Removes what `put` created outside `tempDir`. */
   close(): Promise<void>;
 }
 
-/** Paths of this machine are said to be that, since Spark may have another default. */
+/** Local paths as `file://` URLs, since Spark's default file system may be another one. */
 export const thisMachine: Place = {
   put(job, tempDir) {
     const path = writeJob(
@@ -36,15 +36,15 @@ const dayMs = 86_400_000;
 const pieceBytes = 8 * 2 ** 20;
 
 /**
- * The master dataset lies in the store already; rules tables and the job are put there beside it, below `work/spark/<run>/`, where
- * Spark leaves its tables. What killed runs have left there goes after a day.
+ * The master dataset is already in the store. Rules tables and the job are put beside it, below `work/spark/<run>/`, and Spark writes its tables
+ * there. What killed runs left is removed after a day.
  */
 export class StorePlace implements Place {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #prefix = `${workPrefix}${randomUUID()}/`;
 
-  /** @param now the time of day, UTC ms */
+  /** @param now current time, UTC ms */
   constructor(store: Store, now: () => number) {
     this.#store = store;
     this.#now = now;
@@ -91,7 +91,7 @@ export class StorePlace implements Place {
     return `${this.#prefix}${basename(local)}`;
   }
 
-  /** As Hadoop writes it. */
+  /** The URL in Hadoop's spelling. */
   #url(key: string): string {
     return urlOf(this.#store, key).replace(/^s3:/, 's3a:');
   }
@@ -115,7 +115,7 @@ export class StorePlace implements Place {
   }
 }
 
-/** The job with other names for all that lies in files. */
+/** The job with every path replaced by `name(path)`. */
 function inFiles(job: Job, name: (local: string) => string): Job {
   const { rules } = job;
   return {

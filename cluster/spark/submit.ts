@@ -1,4 +1,4 @@
-/** Runs job.py by spark-submit, as a process group of its own, and hears what it tells. */
+/** Runs job.py by spark-submit in its own process group, and reads the messages that it writes. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -14,9 +14,9 @@ export interface SubmitOptions {
   /** Further options for spark-submit. */
   readonly options?: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Job files, as Spark finds them. */
+  /** Locations of job files, as Spark reads them. */
   readonly jobs: readonly string[];
-  /** Where Spark's log is written; replaced. */
+  /** File for Spark's log; replaced. */
   readonly logPath: string;
   readonly onMessage: (message: Message) => void;
   readonly signal?: AbortSignal | undefined;
@@ -26,17 +26,17 @@ const messageSchema = z.object({
   step: z.enum(['persons', 'facts', 'buckets']).optional(),
   done: z.number().optional(),
   of: z.number().optional(),
-  /** The job whose tables lie there is computed. */
+  /** The `out` of a job that is complete. */
   finished: z.string().optional(),
   error: z.string().optional(),
 });
 export type Message = z.output<typeof messageSchema>;
 
-/** How long it may take to end in order. */
+/** How long Spark may take to end after SIGTERM. */
 const endTimeoutMs = 3_000;
 const linesShown = 3;
 
-/** Resolves when all jobs are computed. Throws `batch.failed` with what Spark says, or the signal's reason. */
+/** Resolves when all jobs are computed. Throws `batch.failed` with Spark's message, or the signal's reason. */
 export async function submit(options: SubmitOptions): Promise<void> {
   const { command, jobs, logPath, onMessage, signal } = options;
   signal?.throwIfAborted();
@@ -47,7 +47,7 @@ export async function submit(options: SubmitOptions): Promise<void> {
     [...given, ...(options.options ?? []), assetPath('cluster/spark/job.py'), ...jobs],
     {
       stdio: ['ignore', 'pipe', log],
-      detached: true, // a group: spark-submit starts Java, which starts Python
+      detached: true, // its own group: spark-submit starts Java, which starts Python
       env: { ...options.environment, SWA_PARENT_PID: String(process.pid) },
     },
   );
@@ -56,7 +56,6 @@ export async function submit(options: SubmitOptions): Promise<void> {
   let said: string | undefined;
   const lastLines: string[] = [];
   const lines = createInterface(child.stdout as Readable).on('line', (line) => {
-    // a pipe, as asked for
     const message = line.startsWith('{') ? validJson(messageSchema, line) : undefined;
     if (message === undefined) {
       writeSync(log, `${line}\n`);
@@ -85,7 +84,7 @@ export async function submit(options: SubmitOptions): Promise<void> {
   }
 }
 
-/** Undefined for success, else how it ended. */
+/** Resolves with undefined for success, else with how the process ended. */
 function ended(child: ChildProcess, program: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
@@ -109,7 +108,7 @@ function endGroup(child: ChildProcess): void {
     try {
       process.kill(-child.pid, signal);
     } catch {
-      // it is gone
+      // it has ended already
     }
   };
   tell('SIGTERM');

@@ -1,7 +1,7 @@
 /**
- * A store in a directory: of one machine, or of a file system that several share. Put-if-absent is link(2); a replacement is
- * rename(2) under a lock of the key, which ends with its process. An etag is the file's identity, so no content has that of an
- * earlier one.
+ * An object store in a directory, of one machine or of a shared file system. Put-if-absent is link(2); a replacement is rename(2) under a lock for
+ * the key, which is released when its process ends. The etag is made of inode, modification time and size, so new content never has the etag of
+ * earlier content.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -37,11 +37,11 @@ const lockPauseMs = 5;
 export class DirectoryStore implements Store {
   readonly url: string;
   readonly #root: string;
-  /** Replacements of this process wait for each other here, not at the lock. */
+  /** Replacements within this process queue here instead of polling the lock. */
   #turn: Promise<unknown> = Promise.resolve();
   #temps = 0;
 
-  /** @param root absolute path; made when it is not there */
+  /** @param root absolute path; created if missing */
   constructor(root: string) {
     this.#root = root;
     this.url = pathToFileURL(root).href;
@@ -126,7 +126,7 @@ export class DirectoryStore implements Store {
   }
 
   async delete(key: string): Promise<void> {
-    if (this.#etag(key) !== undefined) removeReplaced([this.#path(key)], () => undefined); // who deletes has the proof
+    if (this.#etag(key) !== undefined) removeReplaced([this.#path(key)], () => undefined); // the caller has proved that it may go (lib/files/removal.ts)
   }
 
   close(): void {
@@ -162,7 +162,7 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** What the file system refuses is said of the store. */
+  /** Rethrows file system errors as `store.unusable`, naming the store. */
   #named<T>(work: () => T): T {
     try {
       return work();
@@ -172,7 +172,7 @@ export class DirectoryStore implements Store {
   }
 }
 
-/** False when something is there already. */
+/** Returns false if the path already exists. */
 function link(temp: string, path: string): boolean {
   try {
     linkSync(temp, path);

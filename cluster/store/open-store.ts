@@ -1,4 +1,4 @@
-/** Opens the store that the configuration names, after it has proved that it keeps its conditions. */
+/** Opens the store that the configuration names, and tests first that it honours conditional writes. */
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -8,7 +8,7 @@ import type { Store } from './store.js';
 
 export type StoreConfig = Pick<Config, 'store' | 'storeEndpoint' | 'storeRegion'>;
 
-/** Throws `store.unusable` for a store that cannot be written or ignores conditions, `store.unavailable` when it does not answer. */
+/** Throws `store.unusable` if the store cannot be written or ignores conditions, `store.unavailable` if it does not answer. */
 export async function openStore(config: StoreConfig): Promise<Store> {
   const store = await openStoreToRead(config);
   try {
@@ -20,7 +20,7 @@ export async function openStore(config: StoreConfig): Promise<Store> {
   }
 }
 
-/** For who only looks: nothing is tried. @param config its `store` is not empty */
+/** Opens the store without the test, for callers that only read. @param config its `store` is not empty */
 export async function openStoreToRead({ store, storeEndpoint, storeRegion }: StoreConfig): Promise<Store> {
   const { protocol, hostname, pathname } = new URL(store);
   if (protocol === 'file:') return new DirectoryStore(fileURLToPath(store).replace(/\/+$/, ''));
@@ -33,7 +33,10 @@ export async function openStoreToRead({ store, storeEndpoint, storeRegion }: Sto
   });
 }
 
-/** Some services accept conditional writes and ignore the conditions: two sinks would overwrite each other. */
+/**
+ * Writes probe objects to test that conditions are honoured. Some services accept conditional writes and ignore the conditions: two sinks would
+ * overwrite each other. Throws `store.unusable`.
+ */
 export async function refuseUnconditional(store: Store): Promise<void> {
   const key = `probes/${randomUUID()}`;
   const ignores = (what: string): SwaError =>
@@ -50,6 +53,6 @@ export async function refuseUnconditional(store: Store): Promise<void> {
     if ((await store.putIfMatch(key, Buffer.from('4'), first)) !== undefined)
       throw ignores('it replaced an object that had another etag');
   } finally {
-    await store.delete(key).catch(() => undefined); // what was thrown before says more
+    await store.delete(key).catch(() => undefined); // do not hide the first error
   }
 }

@@ -1,18 +1,21 @@
-/** One way to try again, for every request to a store: bounded, with pauses that double and are dealt at random. */
+/** Retries for requests to a store: a bounded number of attempts with exponential backoff and jitter. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RetryPolicy {
   /** At least 1. */
   readonly attempts: number;
-  /** Upper bound of the first pause; that of each further one is twice as long. */
+  /** Upper bound of the first pause; doubled for each further one. */
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
 }
 
-/** Outlives a store that is away for ten seconds. */
+/** Enough for a store that is unavailable for ten seconds. */
 export const usualRetries: RetryPolicy = { attempts: 9, firstPauseMs: 100, maxPauseMs: 5_000 };
 
-/** Calls `work` with the number of the attempt, from 1, until it returns, fails for good, or has failed too often. */
+/**
+ * Calls `work` with the attempt number, from 1, until it succeeds, throws an error that is not passing, or attempts run out; then throws its last
+ * error.
+ */
 export async function withRetries<T>(
   policy: RetryPolicy,
   isPassing: (error: unknown) => boolean,

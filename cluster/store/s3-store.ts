@@ -1,8 +1,8 @@
 /**
- * A store in a bucket of an S3-compatible service. Conditions are `If-None-Match: *` and `If-Match` on PUT.
+ * An object store in a bucket of an S3-compatible service. Conditions are `If-None-Match: *` and `If-Match` on PUT.
  *
- * A request whose answer was lost is sent again and then finds its own write in the way. So every conditional write carries a name
- * of its own, and a refusal after a repeated request is looked at once more: what bears our name is ours.
+ * If the response to a conditional write is lost, the retry is refused because of our own first write. So every conditional write carries a unique
+ * name in its metadata, and when a retry is refused, the object is checked: if it has our name, the write succeeded.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -29,15 +29,15 @@ import {
 
 export interface S3Options {
   readonly bucket: string;
-  /** Put before all keys with a `/`; may be empty. */
+  /** Prefix of all keys, without the `/` that follows it; may be empty. */
   readonly prefix: string;
-  /** Undefined: Amazon's. */
+  /** URL of the service; undefined for Amazon's. */
   readonly endpoint?: string;
   readonly region: string;
   readonly retries?: RetryPolicy;
-  /** How long one request may take, besides a second for each MB it carries. */
+  /** Timeout of one request; a second more for each MB it carries. */
   readonly timeoutMs?: number;
-  /** Keys in one answer to `list`; the service's own bound by default. */
+  /** Maximum number of keys per response to `list`; undefined for the service's default. */
   readonly pageSize?: number;
 }
 
@@ -65,10 +65,10 @@ export class S3Store implements Store {
     this.#client = new S3Client({
       region,
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-      maxAttempts: 1, // we try again ourselves: a stream must be opened again, and a refusal looked at
+      maxAttempts: 1, // we retry ourselves: a file must be opened again, and a refusal checked
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      logger: { debug: silent, info: silent, warn: silent, error: silent }, // what fails is thrown
+      logger: { debug: silent, info: silent, warn: silent, error: silent }, // errors are thrown
       requestHandler: { connectionTimeout: 5_000, throwOnRequestTimeout: true },
     });
   }
@@ -186,7 +186,7 @@ export class S3Store implements Store {
     });
   }
 
-  /** The etag of what lies at the key if it is the write with this name. */
+  /** Returns the etag of the object if it was written by the write with this name. */
   async #ownWrite(
     key: string,
     name: string,
@@ -233,7 +233,7 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 && !(error instanceof S3ServiceException && error.name === 'NoSuchBucket');
 }
 
-/** No answer, one that broke off, an overloaded or failing service, or a conflict of two conditional writes. */
+/** True for errors worth a retry: no response, a truncated one, an overloaded or failing service, or a conflict of two conditional writes. */
 function isPassing(error: unknown): boolean {
   if (error instanceof SwaError || (error instanceof Error && error.name === 'CredentialsProviderError'))
     return false;
@@ -244,7 +244,7 @@ function isPassing(error: unknown): boolean {
   );
 }
 
-/** A service that was cut off while it read says 400, one that failed while it wrote says 200. */
+/** Services report a request that broke off while they read it with status 400, and a failure after the response began with 200. */
 function isBrokenOff(error: unknown): boolean {
   return (
     error instanceof Error &&

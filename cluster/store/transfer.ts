@@ -1,4 +1,4 @@
-/** Whole files from a store, in pieces and checked: what arrives has the size and the SHA-256 it must have, or does not arrive. */
+/** Downloads whole files from a store in pieces, and checks their size and SHA-256. */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -9,9 +9,9 @@ import { damagedObject, restoreHint, urlOf, type Store } from './store.js';
 const pieceBytes = 8 * 2 ** 20;
 
 /**
- * Writes an object to `path`, durably but for the name; nothing is there when it throws. `path` must be new, and no name of a file
- * that is kept (lib/files/removal.ts).
- * @param keys of the object, or of the parts that follow each other
+ * Downloads an object to `path` and syncs the file, but not its directory; leaves no file if it throws. `path` must be new, and must not be the name
+ * of a file that is kept (lib/files/removal.ts). Throws `store.corrupt`.
+ * @param keys of the object, or of its parts in order
  */
 export async function fetchFile(
   store: Store,
@@ -57,7 +57,7 @@ async function* piecesOf(store: Store, key: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** The size of an object; undefined when there is none. */
+/** The size of an object; undefined if it is missing. */
 export async function sizeOf(store: Store, key: string): Promise<number | undefined> {
   return (await store.get(key, { from: 0, to: 1 }))?.sizeBytes;
 }

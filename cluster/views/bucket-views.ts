@@ -1,12 +1,12 @@
 /**
- * Batch views in a store. Each is immutable; the small object CURRENT says which one serves, and replacing it is the publication.
+ * Batch views in a store. Each is immutable; the small object CURRENT names the one that serves, and replacing it publishes a view.
  *
  *   CURRENT                          as in a data directory; replaced by If-Match
  *   views/<id>/<file>.<part>         the files of a view, in parts of 64 MB
- *   views/<id>/META.json             last: before it the view is not there
+ *   views/<id>/META.json             written last: without it the view does not exist
  *
- * A host fetches the view that serves into its own data directory, checks every file, and lets its own CURRENT follow: all that reads
- * views there works as on one machine. No host knows of another; a view that was replaced stays for a grace time.
+ * Each host fetches the serving view into its own data directory, checks every file, and sets its own CURRENT to it, so all readers of views work as
+ * on one machine. Hosts need not know each other; a replaced view stays for a grace period.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ import { fetchFile } from '../store/transfer.js';
 export interface BucketViewsOptions {
   readonly dataDir: string;
   readonly store: Store;
-  /** Views kept, there and here. */
+  /** Number of views kept, in the store and in the data directory. */
   readonly keep: number;
   readonly clock: Clock;
   /** How long a replaced view stays in the store. */
@@ -53,7 +53,7 @@ export class BucketViews {
   readonly #keep: number;
   readonly #clock: Clock;
   readonly #graceMs: number;
-  /** What the data directory follows already. */
+  /** Etag of the CURRENT that the data directory follows. */
   #followed: Etag | undefined;
 
   constructor({ dataDir, store, keep, clock, graceMs = hourMs }: BucketViewsOptions) {
@@ -65,8 +65,8 @@ export class BucketViews {
   }
 
   /**
-   * Publishes a view of this data directory for all hosts. Throws `view.refused` when the one that serves has facts that this one has
-   * not: then nothing has changed.
+   * Publishes a view of this data directory to all hosts. Throws `view.refused`, and changes nothing, if the serving view has facts that this one
+   * lacks.
    */
   async publish({ id, cut }: ViewMeta): Promise<void> {
     await this.#upload(id);
@@ -88,8 +88,8 @@ export class BucketViews {
   }
 
   /**
-   * Brings the view that serves here and lets CURRENT follow; cheap when nothing has changed. Returns its id, or undefined before the
-   * first. Throws `store.corrupt` naming what is damaged: the view here goes on serving.
+   * Fetches the serving view and sets the local CURRENT to it; cheap if nothing has changed. Returns its id, or undefined if no view was published
+   * yet. Throws `store.corrupt` naming what is damaged; the local view keeps serving.
    */
   async follow(): Promise<ViewId | undefined> {
     const there = await this.#current(this.#followed);
@@ -102,7 +102,10 @@ export class BucketViews {
     return there.id;
   }
 
-  /** As `rollBack` of a data directory, for all hosts; the default is the newest view that is older than the one that serves. */
+  /**
+   * Like `rollBack` of a data directory, for all hosts. The default is the newest view older than the serving one. Throws `view.missing`,
+   * `view.refused`.
+   */
   async rollBack(to?: ViewId): Promise<ViewMeta> {
     const current = await this.#current();
     const target = to ?? (await this.#ids()).findLast((id) => current === undefined || id < current.id);
@@ -116,7 +119,7 @@ export class BucketViews {
       );
     await this.bring(target);
     const meta = await rollBack(this.#dataDir, target);
-    await this.#upload(target); // it may have been removed there
+    await this.#upload(target); // it may have been removed from the store
     if (!(await this.#replaceCurrent(target, current)))
       throw new SwaError('view.refused', `a run has published another view at ${this.#store.url} meanwhile`, {
         hint: 'look at it before you roll back once more',
@@ -161,7 +164,7 @@ export class BucketViews {
     await this.#putSame(metaKey(id), readFileSync(join(dir, fileNames.meta)));
   }
 
-  /** Writes, unless the very same is there. */
+  /** Creates an object, or checks that the existing one has the same content. Throws `view.refused`. */
   async #putSame(key: string, bytes: Buffer): Promise<void> {
     if ((await this.#store.putIfAbsent(key, bytes)) !== undefined) return;
     if ((await this.#store.get(key))?.bytes.equals(bytes) === true) return;
@@ -174,7 +177,7 @@ export class BucketViews {
     );
   }
 
-  /** Has a view here, whether it serves or not. Throws `store.corrupt`. False when the view was here. */
+  /** Fetches a view into the data directory, whether it serves or not. Returns false if it was there already. Throws `store.corrupt`. */
   async bring(id: ViewId): Promise<boolean> {
     if (existsSync(viewPath(this.#dataDir, id))) {
       openView(this.#dataDir, id).close();
@@ -196,7 +199,7 @@ export class BucketViews {
     }
   }
 
-  /** META of a view there, and its text. */
+  /** META of a view in the store, parsed and as stored. */
   async #meta(id: ViewId): Promise<StoredMeta & { readonly bytes: Buffer }> {
     const key = metaKey(id);
     const url = urlOf(this.#store, key);
@@ -213,7 +216,7 @@ export class BucketViews {
     return { ...meta, bytes };
   }
 
-  /** Of the views there, oldest first. */
+  /** Ids of the views in the store, oldest first. */
   async #ids(): Promise<ViewId[]> {
     return (await this.#listed()).map(({ id }) => id);
   }
@@ -225,7 +228,7 @@ export class BucketViews {
     });
   }
 
-  /** Views there but for the newest ones and the one that serves, when their successor has been there for the grace time. */
+  /** Removes views from the store, except the `keep` newest and the serving one, once their successor has been there for the grace period. */
   async #removeReplaced(): Promise<void> {
     const listed = await this.#listed();
     const current = await this.#current();
@@ -242,7 +245,7 @@ function metaKey(id: ViewId): string {
   return `views/${id}/${fileNames.meta}`;
 }
 
-/** At least one. */
+/** Keys of the parts of a file; at least one. */
 function partKeys(id: ViewId, name: string, sizeBytes: number): string[] {
   const parts = Math.max(1, Math.ceil(sizeBytes / partBytes));
   return Array.from({ length: parts }, (_, part) => `views/${id}/${name}.${String(part).padStart(5, '0')}`);

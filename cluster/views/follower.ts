@@ -1,4 +1,4 @@
-/** Keeps a data directory at the view that serves: one follower for each data directory, whatever the number of processes there. */
+/** Keeps a data directory at the serving view of the store. A lock ensures that one process per data directory follows. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,15 +26,15 @@ export interface Follower {
   close(): Promise<void>;
 }
 
-/** A view that is on its way for longer is not coming any more. */
+/** Unfinished downloads older than this are abandoned and removed. */
 const leftAfterMs = 24 * 3_600_000;
 const usualPollMs = 1_000;
-/** How often it is seen whether the follower of another process has ended. */
+/** How often to check whether the following process has ended. */
 const lockPauseMs = 5_000;
 
 /**
- * Follows from now on; what it cannot fetch is logged, once, and the view here goes on serving. Throws what the first look throws where
- * there is no view here yet.
+ * Starts to follow. If a view cannot be fetched, it logs the error once and the local view keeps serving. Throws the error of the first attempt if
+ * there is no local view yet.
  */
 export async function startFollower(options: FollowerOptions): Promise<Follower> {
   const follower = new ViewFollower(options);
@@ -105,19 +105,19 @@ class ViewFollower implements Follower {
     this.#lock = taken;
     this.#status = new StatusReporter({ dataDir, role: 'follower', clock: this.#options.clock });
     for (const name of namesIn(fetchingDir(dataDir))) {
-      const left = join(fetchingDir(dataDir), name); // perhaps of a process that was killed
+      const left = join(fetchingDir(dataDir), name); // maybe left by a process that was killed
       const stat = statSync(left, { throwIfNoEntry: false });
       if (stat !== undefined && stat.mtimeMs < Date.now() - leftAfterMs) removeScratch(left);
     }
   }
 
-  /** On the status board of the data directory: the views that it follows are not those of one role. */
+  /** Reports to the status board under a role of its own, because the view belongs to the data directory and not to one role. */
   #report(lastError: LastError | null): void {
     const view = currentIfAny(this.#options.dataDir) ?? null;
     this.#status?.report({ state: 'running', lastError, details: { view } });
   }
 
-  /** The same trouble is told once. */
+  /** Reports an error; logs it unless it repeats the last one. */
   #say(error: unknown): void {
     this.#report(lastErrorOf(error, this.#options.clock(), 'store.unavailable'));
     const text = messageOf(error);
