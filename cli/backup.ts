@@ -1,10 +1,10 @@
 /**
- * Backup: a copy of what cannot be recreated, and of the view that answers, at one cut, also of a running system. And its way back.
+ * Backup and restore. A backup holds what cannot be recreated, and the published view, at one cut; the system may be running.
  *
  * The order makes it one cut: first the files of the view are opened, then the master dataset is pinned, then the log is held up
- * to its watermark. So the view's cut lies at or below the master's, that at or below the log's end, and everything that was
- * acknowledged before is below that end. Locks, notes, realtime stores, the star and the job queues are not copied: whoever
- * starts on the copy makes them. A backup has the layout of a data directory, and `backup.json` beside it: every file with size and hash.
+ * to its watermark. So the view's cut is at or below the master dataset's, which is at or below the end of the log, and everything
+ * acknowledged before the backup is below that end. Locks, notes, realtime stores, the star and the job queues are not copied: a
+ * system started on the copy creates them. A backup has the layout of a data directory, plus `backup.json` with the size and hash of every file.
  */
 import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
@@ -45,9 +45,9 @@ const inventorySchema = z.object({
   madeAt: z.number(),
   madeBy: z.string(),
   log: z.enum(['embedded', 'kafka']),
-  /** The facts in it: those before this position of the log; with Kafka those that the master dataset had. */
+  /** The backup holds the facts before this cut. With Kafka it is the cut of the master dataset. Null without facts. */
   cut: z.object({ logId: z.string(), next: z.record(z.string(), z.number()) }).nullable(),
-  /** The batch view that answered. */
+  /** Id of the published batch view; null before the first batch run. */
   view: z.string().nullable(),
   files: z.array(
     z.object({
@@ -62,8 +62,8 @@ export type Inventory = z.infer<typeof inventorySchema>;
 export type OnFile = (file: CopiedFile, done: number, total: number) => void;
 
 /**
- * Copies the data directory into `to`, which must be empty, not there, or an interrupted backup. Throws `data-dir.unusable`,
- * `backup.corrupt`, and what reading the parts throws (`log.corrupt`, `master.corrupt`, `view.corrupt`): then `to` is unfinished.
+ * Copies the data directory into `to`, which must be empty, missing, or an interrupted backup. Throws `data-dir.unusable`,
+ * `backup.corrupt`, and the errors of reading the parts (`log.corrupt`, `master.corrupt`, `view.corrupt`), which leave `to` unfinished.
  */
 export async function backUp(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
@@ -110,9 +110,9 @@ export async function backUp(
 }
 
 /**
- * Copies a backup into the data directory, which must be empty, not there, or an interrupted restore. Every file is compared with
- * the backup's list. Throws `backup.corrupt` for a backup that is unfinished or damaged, `data-dir.unusable`: then no one can
- * start on the data directory before a restore has ended.
+ * Copies a backup into the data directory, which must be empty, missing, or an interrupted restore, and compares every file with
+ * the backup's list. Throws `backup.corrupt` for a backup that is unfinished or damaged, and `data-dir.unusable`. After an error
+ * no system can start on the data directory until a restore has completed.
  */
 export async function restore(
   from: string,
@@ -159,7 +159,7 @@ interface HeldView {
   readonly fds: ReadonlyMap<string, number>;
 }
 
-/** Open files and a pin: what they hold stays as it is until `close`, or the end of this process. */
+/** Open files and a pin, which keep the data readable and unchanged until `close()` or the end of this process. */
 interface Held {
   readonly view: HeldView | undefined;
   readonly pin: PinnedSnapshot | undefined;
@@ -170,7 +170,7 @@ interface Held {
 const attempts = 20;
 const betweenAttemptsMs = 50;
 
-/** A run that publishes meanwhile may prune the view and trim the log before they are open: then all is taken once more. */
+/** Starts again if a batch run pruned the view or trimmed the log before they were open. Throws what the last attempt throws. */
 async function holdAll(dataDir: string, isEmbedded: boolean): Promise<Held> {
   for (let attempt = 1; ; attempt++) {
     const closers: (() => void)[] = [];
@@ -198,7 +198,7 @@ async function holdAll(dataDir: string, isEmbedded: boolean): Promise<Held> {
   }
 }
 
-/** Whether the log holds all that follows a cut. One that was trimmed below an older view, before a roll back to it, does not. */
+/** Whether the log holds everything after the cut. It may not, if it was trimmed before a roll back to an older view. */
 function isReachedBack(log: HeldLog, cut: Cut | undefined): boolean {
   return cut === undefined || reaches(cut.next, log.begin.next);
 }
@@ -218,7 +218,7 @@ function holdView(dataDir: string): HeldView | undefined {
   }
 }
 
-/** In the order in which they are copied. */
+/** The files of the backup in the order in which they are copied. */
 function sourcesOf(dataDir: string, { view, pin, log }: Held): CopySource[] {
   const ofPath = (path: string, sha256?: string): CopySource => ({
     name: relative(dataDir, path).split(sep).join('/'),
@@ -231,16 +231,16 @@ function sourcesOf(dataDir: string, { view, pin, log }: Held): CopySource[] {
     sources.push(ofPath(rootPath(dataDir)));
     for (const file of files) sources.push(ofPath(file.path, file.sha256));
     for (const [name, number] of Object.entries(manifests))
-      if (number > 0) sources.push(ofPath(manifestPath(dataDir, name as PartitionName, number))); // written from names
+      if (number > 0) sources.push(ofPath(manifestPath(dataDir, name as PartitionName, number))); // the keys are partition names
   }
   const lastRecords = lastRecordsPath(dataDir);
   const secret = secretPath(dataDir);
   if (existsSync(secret)) sources.push(ofPath(secret));
   const dayScope = dayScopePath(dataDir);
-  if (existsSync(dayScope)) sources.push(ofPath(dayScope)); // the salts beside it are to be forgotten
-  if (log === undefined && existsSync(lastRecords)) sources.push(ofPath(lastRecords)); // Kafka's topics are recognised by it
+  if (existsSync(dayScope)) sources.push(ofPath(dayScope)); // but not the salts beside it: they must not outlive their day
+  if (log === undefined && existsSync(lastRecords)) sources.push(ofPath(lastRecords)); // identifies Kafka's topics
   const acceptedUnread = acceptedUnreadPath(dataDir);
-  if (log === undefined && existsSync(acceptedUnread)) sources.push(ofPath(acceptedUnread)); // else answers would name those records again
+  if (log === undefined && existsSync(acceptedUnread)) sources.push(ofPath(acceptedUnread)); // without it, answers would report those records as unread again
   if (view !== undefined) {
     const { id } = view.meta.view;
     for (const [name, fd] of view.fds) {
@@ -262,7 +262,7 @@ function sourcesOf(dataDir: string, { view, pin, log }: Held): CopySource[] {
   return sources;
 }
 
-/** Reads the copied log, and the copied list of the master dataset's files, as a start on the copy would. */
+/** Reads the copied log and manifests as a start on the copy would. Throws `backup.corrupt` or `log.corrupt`. */
 function checkCopy(dir: string, { pin, log }: Held): void {
   if (pin !== undefined && !isDeepStrictEqual(takeSnapshot(dir).cut, pin.snapshot.cut))
     throw damaged(`the manifests in '${dir}' are not those that were copied`, 'run `swa backup` again');

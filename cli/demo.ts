@@ -20,13 +20,13 @@ export function demoConfig(env: Environment): Config {
   return readConfig({ ...presets, ...env });
 }
 
-/** Feeds the log until stopped: a day of simulated time at an hour a second, then the clock's pace. */
+/** Appends traffic to the log until stopped: a day of simulated time at an hour per second, then in real time. */
 export function startDemoTraffic(system: RunningSystem, config: Config): RunningRole {
   const stop = new AbortController();
   const { url: urls } = makeRules(config);
   const startMs = systemClock() - 24 * hourMs;
   const done = generate({
-    // A seed of its own at each start: the same eventIds would count as repeats of the last demo's.
+    // A new seed at each start: the eventIds of an earlier demo would count as repeats.
     model: new TrafficModel({ ...trafficDefaults, viewsPerSecond: 2, seed: Math.floor(startMs / 1000) }),
     sink: logSink(system.log, urls),
     urls,

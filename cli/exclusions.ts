@@ -1,4 +1,4 @@
-/** Exclusions on their way from a command into the log. */
+/** Checks, appends and describes the exclusions that commands make. */
 import { admit } from '../facts/door.js';
 import type { Exclusion, ExclusionRule } from '../facts/fact.js';
 import { isExclusion } from '../facts/fact.js';
@@ -10,7 +10,7 @@ import { systemClock } from '../lib/time/clock.js';
 import { openFactSink } from './fact-sink.js';
 import { runningUrl } from './running-url.js';
 
-/** As the door takes it. Throws `usage.invalid` naming field and value. */
+/** The exclusion after the door's checks. Throws `usage.invalid` naming field and value. */
 export function exclusionOf(type: Exclusion['type'], raw: object, urls: UrlRules): Exclusion {
   const admission = admit({ ...raw, type }, systemClock(), urls);
   if (!admission.ok) throw new SwaError('usage.invalid', admission.reason);
@@ -18,7 +18,7 @@ export function exclusionOf(type: Exclusion['type'], raw: object, urls: UrlRules
   return admission.fact;
 }
 
-/** Durable when it returns. Says what happens next, for people. */
+/** Appends exclusions; they are durable when it resolves. Returns a sentence that says what happens next. */
 export async function sendExclusions(config: Config, facts: readonly Exclusion[]): Promise<string> {
   const sink = await openFactSink(config, makeRules(config).url);
   try {
@@ -31,7 +31,7 @@ export async function sendExclusions(config: Config, facts: readonly Exclusion[]
     : 'a batch run starts by itself; until it is published answers are as before (accuracy.waitingExclusions)';
 }
 
-/** 'user agent "Monitor/1.0", from 2026-01-01T00:00:00.000Z'. */
+/** Describes a rule: 'user agent "Monitor/1.0", from 2026-01-01T00:00:00.000Z'. */
 export function describeRule({ by, value, from, to }: ExclusionRule): string {
   const names = {
     visitor: 'visitor',

@@ -1,6 +1,6 @@
 /**
- * Where a command that feeds facts puts them: into the log itself when no one else is its writer, else through the collector
- * of the system that runs on this data directory.
+ * Opens the sink for commands that add facts: the log itself, or, if a running system has the log open for writing, that
+ * system's collector.
  */
 import { collectorSink, logSink, type FactSink } from '../ingest/fact-sinks.js';
 import { systemClock } from '../lib/time/clock.js';

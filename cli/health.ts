@@ -1,10 +1,10 @@
 /**
- * Whether what runs in this container is at work, as an exit code: the health check of its image. Every role that a process of
+ * Health check of the container image: exits with 0 if everything in this container works. Every role that a process of
  * the container shows on the status board must be running, and one that serves HTTP must answer.
  *
  *     node dist/cli/health.js [role]
  *
- * With a role, only that one is looked at.
+ * With a role, it checks that role only.
  */
 import { readlinkSync } from 'node:fs';
 import { readConfig } from '../lib/config/config.js';
@@ -32,9 +32,9 @@ async function problemOf(entry: StatusEntry): Promise<string | undefined> {
   return undefined;
 }
 
-/** Whether the entry's process lives and sees this program's mounts; true where the system does not tell. */
+/** Whether the entry's process is alive and in this program's mount namespace; true if the system has no /proc. */
 function isOfThisContainer({ pid, pidSpace: space }: StatusEntry): boolean {
-  if (space !== pidSpace()) return false; // what an earlier container has left on the board, or one beside this
+  if (space !== pidSpace()) return false; // written by an earlier or another container
   let mounts: string;
   try {
     mounts = readlinkSync('/proc/self/ns/mnt');

@@ -1,8 +1,11 @@
-/** Asks a running system over HTTP, for commands that show what it answers. */
+/** HTTP client for commands that show answers of a running system. */
 import { SwaError, messageOf } from '../lib/errors/errors.js';
 import type { Config } from '../lib/config/config.js';
 
-/** The JSON body of a 2xx answer. A problem+json answer becomes `usage.invalid` (4xx) or `request.failed` with its detail; no answer, or none in JSON, becomes `request.failed` (retryable). */
+/**
+ * Returns the JSON body of a 2xx answer. Throws `usage.invalid` (4xx) or `request.failed` (other status) with the problem's
+ * detail, and a retryable `request.failed` if there is no answer within 60 s or it is not JSON.
+ */
 export async function askRunning(
   config: Pick<Config, 'apiToken'>,
   baseUrl: string,

@@ -119,7 +119,7 @@ export async function storedFormat(
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Without what is undefined. */
+/** Drops undefined properties. */
 function given<T extends object>(options: T): Given<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<T>;
 }
@@ -138,7 +138,7 @@ export function percentOf(text: string): number {
   return value;
 }
 
-/** Says whom a log's visitors are, where that was not asked for; '' where it was. */
+/** A line that says how visitors are identified, if `--visitor` was not given; else ''. */
 export function visitorsNote(
   { visitor: asked }: ImportFlags,
   stored: { readonly name: string; readonly options?: { readonly visitor: VisitorRule } },

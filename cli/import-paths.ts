@@ -1,10 +1,10 @@
-/** The files that the arguments of an import name. */
+/** Expands the file arguments of an import. */
 import { existsSync } from 'node:fs';
 import { SwaError } from '../lib/errors/errors.js';
 
 /**
- * Patterns that the shell has left as they are (`'logs/*.gz'`, `**` for any depth) become the files they match, in the order of their
- * names; a file of that very name is itself. Throws `import.failed` for a pattern without files.
+ * Replaces glob patterns that the shell left as they are (`'logs/*.gz'`, `**` for any depth) by the files they match, sorted by
+ * name. A pattern that is the name of an existing file stays. Throws `import.failed` if a pattern matches no file.
  */
 export async function expandPaths(patterns: readonly string[]): Promise<string[]> {
   const paths: string[] = [];
@@ -20,7 +20,7 @@ export async function expandPaths(patterns: readonly string[]): Promise<string[]
   return paths;
 }
 
-/** By DuckDB, which is there anyway; Node 20 cannot. */
+/** Uses DuckDB's glob(), because Node 20 has none. */
 async function filesOf(pattern: string): Promise<string[]> {
   const { DuckDBInstance } = await import('@duckdb/node-api');
   const instance = await DuckDBInstance.create(':memory:');

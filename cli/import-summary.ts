@@ -1,4 +1,4 @@
-/** What an import says at its end. */
+/** Text that `swa import` prints at its end. */
 import type { ImportCounts } from '../ingest/import-state.js';
 import { whyWaiting } from '../ingest/import.js';
 import type { LineReader } from '../ingest/line-format.js';
@@ -20,7 +20,7 @@ export function summaryOf(counts: ImportCounts): string {
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
 }
 
-/** The most frequent first. */
+/** Reasons with their counts, most frequent first. */
 function reasons(what: string, by: Readonly<Record<string, number>>): string {
   const all = Object.entries(by).toSorted(([, a], [, b]) => b - a);
   return all.length === 0
@@ -28,7 +28,7 @@ function reasons(what: string, by: Readonly<Record<string, number>>): string {
     : `  ${what}: ${all.map(([reason, count]) => `${reason} ${count}`).join(', ')}`;
 }
 
-/** What stands apart from the lines. */
+/** Notes on what the line counts leave out, one per line. */
 export function notesOf(counts: ImportCounts): string {
   const waiting = whyWaiting(counts);
   return [
@@ -49,7 +49,7 @@ export function aboutOf({ about }: Pick<LineReader, 'about'>): string {
 
 const shownFacts = 10;
 
-/** Takes the facts of a dry run, and keeps the first ones. */
+/** Fact sink of a dry run: keeps the first ten facts and the range of times. */
 export class DryRun {
   readonly facts: Fact[] = [];
   #firstMs = Infinity;

@@ -1,15 +1,15 @@
-/** Who a person is by the batch view that serves, for commands. */
+/** Looks up persons in the published batch view, for commands. */
 import type { BatchView } from '../facts/views/view.js';
 import type { Config } from '../lib/config/config.js';
 import { currentIfAny } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 
-/** All ids of the person who has this one; edges after the view's cut are not known to it. */
+/** All ids of the person with this id. Does not know edges after the view's cut. */
 export function idsOfPerson(config: Pick<Config, 'dataDir'>, id: string): readonly string[] {
   return withCurrent(config, (view) => view.idsOf(view.personOf(id))) ?? [id];
 }
 
-/** Undefined where no view was published yet. */
+/** Calls `look` with the published view, and closes it. Undefined if no view was published yet. */
 export function withCurrent<T>(
   { dataDir }: Pick<Config, 'dataDir'>,
   look: (view: BatchView) => T,

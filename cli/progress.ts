@@ -1,9 +1,9 @@
-/** Progress on stderr: a bar on a terminal, else a line every two seconds; share done and time left where the total is known. */
+/** Progress on stderr: a bar on a terminal, else a line every two seconds, with share done and time left if the total is known. */
 import { SingleBar } from 'cli-progress';
 import type { Clock } from '../lib/time/clock.js';
 
 export interface Progress {
-  /** `done` of `total` (any unit); `text` says it in words. An undefined total has no bar to fill. */
+  /** Shows `done` of `total` (any unit) and `text`. The total may be unknown. */
   show(done: number, total: number | undefined, text: string): void;
   end(): void;
 }
@@ -48,7 +48,7 @@ function lineProgress(label: string, clock: Clock): Progress {
   };
 }
 
-/** For people: how long the rest takes at the pace so far. */
+/** Estimates the time left from the average speed so far, as text. */
 function timeLeftBy(clock: Clock): (done: number, total: number) => string {
   const begun = clock();
   return (done, total) => {

@@ -1,4 +1,4 @@
-/** `swa recover`, stage by stage: each one is planned when those before it are done, since it reads what they have mended. */
+/** The stages of `swa recover`. A stage is planned when the earlier ones are done, because it reads the files that they repair. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
@@ -30,7 +30,7 @@ export interface Outcome {
 
 export interface Recovery {
   readonly steps: readonly Outcome[];
-  /** Stages that could not be looked at before the steps above are done, and why. */
+  /** Stages that cannot be planned until the steps above are done, each with the reason. */
   readonly later: readonly string[];
 }
 
@@ -40,9 +40,9 @@ interface Stage {
 }
 
 /**
- * Looks at the whole data directory and, if asked to, mends it.
- * @param mend carries the steps out
- * @param acceptLoss also those that give up facts
+ * Checks the whole data directory and, if asked to, repairs it.
+ * @param mend carries out the steps that lose no facts
+ * @param acceptLoss also carries out the steps that lose facts
  */
 export async function recoverDataDir(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
@@ -95,7 +95,7 @@ function stagesOf(config: Config, place: RecoveryPlace): Stage[] {
   ];
 }
 
-/** As the root names them; without one, as the log, the folders or the configuration do. */
+/** Partitions named by the master dataset's root; without a root, by the log, the folders or the configuration. */
 function partitionsOn({ dataDir, partitions }: Config): readonly PartitionName[] {
   try {
     const root = readRoot(dataDir);
@@ -154,7 +154,7 @@ function planFormat(config: Config, { dataDir, asideDir }: RecoveryPlace): Recov
   }
 }
 
-/** The first offset of a partition that the log can still give; undefined when it has none. */
+/** First offset of a partition that the log still has; undefined if it has none. */
 async function logBegin(config: Config, name: PartitionName): Promise<number | undefined> {
   if (config.kafkaBrokers.length > 0) {
     const log = await openExistingLog(config);

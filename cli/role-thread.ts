@@ -1,9 +1,9 @@
 /**
- * A role on a thread of its own inside `swa start`, so that a busy sink or speed layer does not hold up HTTP. Threads talk only
- * to say started, failed, stop: everything else goes through the log and the data directory, as between processes.
+ * Runs a role on a thread of its own inside `swa start`, so that a busy sink or speed layer does not hold up HTTP. The only
+ * messages are started, failed and stop; everything else goes through the log and the data directory, as between processes.
  *
- * A thread ends by itself. It is never terminated, nor may the process exit around it: either aborts the whole process while
- * DuckDB has work for the thread.
+ * A thread ends by itself. It is never terminated, and the process must not exit while it runs: either aborts the whole process
+ * if DuckDB is working for the thread.
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { once } from 'node:events';
@@ -24,10 +24,10 @@ import type { RunningRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { startOf } from './roles.js';
 
-/** How long is waited for a thread to end. */
+/** How long to wait for a thread to end. */
 const usualEndTimeoutMs = 10_000;
 
-/** Those that have not ended. */
+/** Role threads that have not ended. */
 const threads = new Set<Worker>();
 
 /** How many role threads of this process have not ended. */
@@ -38,8 +38,8 @@ export function roleThreadsLeft(): number {
 type FromThread = { readonly kind: 'started' } | { readonly kind: 'failed'; readonly error: SentError };
 
 /**
- * Resolves when the role runs; rejects with what its start threw: code and hint as there, the message said of the role. Its `stop`
- * rejects when the thread has not ended in time; it holds its locks then, until it does.
+ * Resolves when the role runs. Rejects with the error of its start, with the role's name in front of the message. `stop()` rejects
+ * if the thread does not end within `endTimeoutMs`; the thread then keeps its locks until it ends.
  */
 export async function startRoleThread(
   role: Role,
@@ -52,7 +52,7 @@ export async function startRoleThread(
     resourceLimits: threadHeap,
   });
   threads.add(worker);
-  // `once` of events would reject with 'error'
+  // `once` of node:events would reject on 'error'
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', () => {
       threads.delete(worker);
@@ -85,7 +85,7 @@ export async function startRoleThread(
       throw new SwaError('internal.invariant', `${role} did not stop within ${endTimeoutMs} ms`);
   };
   await Promise.race([started, failure]).catch(async (error: unknown) => {
-    await stop().catch(() => undefined); // whatever it has opened is closed before it is started again
+    await stop().catch(() => undefined); // so that everything it opened is closed before it is started again
     throw error;
   });
   return { done: failure, stop };

@@ -1,4 +1,4 @@
-/** Where each role's start function is; loaded only when the role is asked for. */
+/** The start function of each role, loaded only when the role runs, and what `ways-in/` and `cluster/` add to it. */
 import { existsSync } from 'node:fs';
 import type { FormatOf } from '../ingest/line-format.js';
 import type { AroundCore } from '../ingest/role.js';
@@ -14,7 +14,7 @@ import { engineOf } from './engine.js';
 export const formatOfLogs: FormatOf = async (stored, addressKey) =>
   (await import('../ways-in/logs/log-files.js')).formatOf(stored, addressKey);
 
-/** What the collector is given of `ways-in/`: loaded only where the configuration, or an import, asks for it. */
+/** The parts of `ways-in/` that the collector uses; loaded only if the configuration or an import needs them. */
 export const aroundCore: AroundCore = {
   formatOf: formatOfLogs,
   openWayIn: async (context, intake) =>
@@ -23,7 +23,7 @@ export const aroundCore: AroundCore = {
       : (await import('../ways-in/sites/way-in.js')).openSites(context, intake),
 };
 
-/** What the query layer is given of `ways-in/`, where sites are, or ever were, configured. */
+/** The parts of `ways-in/` that the query layer uses, if sites are or ever were configured. */
 export async function aroundQuery({
   sites,
   dataDir,

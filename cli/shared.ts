@@ -1,17 +1,17 @@
-/** The way from the commands into `cluster/`: taken only where `SWA_STORE` is set. */
+/** Opens what hosts share (`cluster/`) for roles and commands, if `SWA_STORE` is set. */
 import type { Shared, SharedOptions } from '../cluster/shared.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError } from '../lib/errors/errors.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 
-/** Undefined for this machine alone. Throws `store.unusable`, `store.unavailable`. */
+/** Undefined if `SWA_STORE` is not set. Throws `config.invalid`, `store.unusable`, `store.unavailable`. */
 export async function openSharedIfSet(options: SharedOptions): Promise<Shared | undefined> {
   checkSpeedKeys(options.config);
   if (options.config.store === '') return undefined;
   return (await import('../cluster/shared.js')).openShared(options);
 }
 
-/** Speed workers are read by other hosts with a secret only, and where these have log and store in common. */
+/** Other hosts can read speed workers only with a secret, and only if the hosts share a Kafka log and a store. */
 function checkSpeedKeys({ kafkaBrokers, speedReplicas, speedSecret, speedUrl, store }: Config): void {
   if (speedSecret === '') {
     if (speedReplicas === 1 && speedUrl === '') return;
@@ -31,7 +31,7 @@ function refused(what: string, hint: string): SwaError {
   return new SwaError('config.invalid', what, { hint });
 }
 
-/** Starts a role with what hosts share, which is closed when the role has stopped. */
+/** Starts a role with what hosts share, and closes that when the role has stopped. */
 export async function startWithShared(
   start: (context: RoleContext, shared?: Shared) => Promise<RunningRole>,
   context: RoleContext,
@@ -44,7 +44,7 @@ export async function startWithShared(
   );
 }
 
-/** The same for a role that answers, or starts, from batch views: those that any host publishes come here. */
+/** Like `startWithShared`, for a role that reads batch views: also fetches the views that other hosts publish. */
 export function startWithViews(
   start: (context: RoleContext, shared?: Shared) => Promise<RunningRole>,
   context: RoleContext,

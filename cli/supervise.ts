@@ -1,8 +1,8 @@
 /**
- * One role's trouble is that role's: inside `swa start` a role that fails is started again, after a pause that doubles up to a
- * minute and is short again once the role has run for a while. The others continue meanwhile, and the status board says what is
- * wrong. Only what no pause mends ends the system: a refused configuration, a data directory that another process holds when the
- * system starts, a log that is not the one this data directory belongs to.
+ * Restarts failed roles inside `swa start`, so that the failure of one does not stop the others. The pause before a restart
+ * doubles up to a minute and is reset once the role has run for a while; the status board shows the error. Only errors that
+ * a restart cannot fix end the system: an invalid configuration, a log that does not belong to this data directory, and, at
+ * start, a data directory or port that another process holds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SwaError } from '../lib/errors/errors.js';
@@ -18,11 +18,11 @@ export interface Backoff {
 
 const usual: Backoff = { firstMs: 1_000, maxMs: 60_000, resetMs: 60_000 };
 
-/** What ends the system whenever it comes, and what does so only at its start. */
+/** Error codes that end the system at any time, and those that end it only at its start. */
 const fatal: ReadonlySet<string> = new Set(['config.invalid', 'usage.invalid', 'log.mismatch']);
 const fatalAtStart: ReadonlySet<string> = new Set([...fatal, 'data-dir.in-use', 'port.in-use']);
 
-/** Starts a role and keeps it running. Rejects, as its `done` does later, with what no pause mends. */
+/** Starts a role and keeps it running. Rejects with a fatal error, as `done` does later. */
 export async function supervise(
   role: Role,
   start: () => Promise<RunningRole>,
@@ -56,7 +56,7 @@ class Supervised implements RunningRole {
     this.done.catch(() => undefined); // the error is read from `done`
   }
 
-  /** The first start; what fails in it is tried again like what fails later, unless it is fatal. */
+  /** The first start. A failure is retried like later ones, unless it is fatal at start. */
   async begin(): Promise<void> {
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -87,7 +87,7 @@ class Supervised implements RunningRole {
         throw new SwaError('internal.invariant', `${this.#role} ended unexpectedly`);
       } catch (error) {
         if (signal.aborted) return;
-        await this.#running?.stop().catch(() => undefined); // what it can still give back
+        await this.#running?.stop().catch(() => undefined); // releases what it still holds
         this.#running = undefined;
         if (isOneOf(fatal, error)) throw error;
         if (performance.now() - startedAt >= this.#backoff.resetMs) this.#pauseMs = this.#backoff.firstMs;
@@ -108,7 +108,7 @@ class Supervised implements RunningRole {
     await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
-  /** In the role's own entry, which no one writes until it starts again. */
+  /** Writes to the role's own entry, which nothing else writes until the role starts again. */
   #report(error: unknown, pauseMs: number): void {
     const { config, clock } = this.#context;
     const own = readStatus(config.dataDir).find(

@@ -1,5 +1,5 @@
 /**
- * The `swa` command: one file a command under cli/commands. Exit codes: 0 ok, 1 failure, 2 usage or configuration,
+ * The `swa` command: one file per command in cli/commands. Exit codes: 0 ok, 1 failure, 2 usage or configuration,
  * 3 done with rejects above the limit. Data goes to stdout, everything else to stderr.
  */
 import { Command, CommanderError } from 'commander';
@@ -9,7 +9,7 @@ import { describeError, exitCodeOf } from '../lib/errors/describe-error.js';
 
 type AddCommand = (program: Command) => void;
 
-/** Each is loaded when it is asked for: a command pays for no layer that it does not use. */
+/** Loads a command only when it is run, so that it does not load layers it does not use. */
 const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   start: async () => (await import('./commands/start.js')).addStartCommand,
   'collector|sink|speed': async () => (await import('./commands/roles.js')).addRoleCommands,

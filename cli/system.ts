@@ -1,6 +1,7 @@
 /**
- * The whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
- * threads of their own, and each role is started again when it fails (supervise.ts); the query layer opens what it could not as it is asked. Started from the log outwards, stopped in reverse, so that at any moment what runs finds what it reads.
+ * Runs the whole system in one process. Collector, query and the batch schedule share the main thread; sink and speed layer have
+ * threads of their own. A role that fails is restarted (supervise.ts); the query layer retries at each question what it could
+ * not open. Roles start from the log outwards and stop in reverse, so that each finds what it reads.
  */
 import { makeCollector, type Collector } from '../ingest/role.js';
 import { aroundCore, aroundQuery, startOf } from './roles.js';
@@ -26,7 +27,7 @@ export interface RunningSystem extends RunningRole {
   readonly factsInLog: number | undefined;
 }
 
-/** Throws `config.invalid`, `data-dir.in-use`, `data-dir.unusable`, `port.in-use`, `log.mismatch`: then nothing runs. */
+/** Throws `config.invalid`, `data-dir.in-use`, `data-dir.unusable`, `port.in-use`, `log.mismatch`; nothing is left running. */
 export async function startSystem(context: RoleContext): Promise<RunningSystem> {
   const { config } = context;
   return openAll(async (closers) => {

@@ -1,13 +1,13 @@
 /**
- * `swa verify`, as a whole: the log, the master dataset, dead letters, realtime stores, batch views, job queues and the small files, each
- * by its own room's audit; here they are held against each other, so that every offset is in exactly one place:
+ * The whole of `swa verify`. Each room audits its own files: the log, the master dataset, dead letters, realtime stores, batch views,
+ * job queues and the small files. This module compares the results: every offset must be in exactly one place.
  *
  *   0 ... begin of the log ... cut of the master dataset ... end of the log
  *   |-- files of the master dataset, and gaps that its manifests record --|
  *                                                          |-- the log --|
  *
- * Nothing is made or changed (a running sink is kept from removing files while they are read: master-data/pins.ts). All positions only
- * grow, so they are read in an order in which a running system cannot make them contradict each other.
+ * Nothing is created or changed (a pin keeps a running sink from removing files while they are read: master-data/pins.ts). Positions
+ * only grow, and they are read in an order in which a running system cannot make them contradict each other.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,11 +42,11 @@ import { auditStores, checkPositions, storeWayOn } from '../speed/store/audit.js
 
 export interface Verification {
   readonly ok: boolean;
-  /** All that is wrong, each with the way on. */
+  /** Everything that is wrong, each with its fix. */
   readonly findings: readonly Finding[];
-  /** What a killed process left and the next start clears away. Nothing is wrong with it. */
+  /** Files that a killed process left and the next start removes. They are not a problem. */
   readonly leftovers: readonly Finding[];
-  /** Null when there is none, although there were facts. */
+  /** Null if it is missing although there were facts. */
   readonly master: MasterAudit | null;
   readonly views: ViewsAudit;
   readonly log: LogPositions | null;
@@ -56,9 +56,9 @@ export interface Verification {
 
 export interface LogPositions {
   readonly id: string;
-  /** First offsets that it has. */
+  /** First offset of each partition that the log still has. */
   readonly begin: Offsets;
-  /** Next offsets. */
+  /** Next offset of each partition. */
   readonly end: Offsets;
 }
 
@@ -69,7 +69,7 @@ export interface VerifyOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** Throws only `master.missing` (there are no facts yet), `config.invalid`, and `log.unavailable` where Kafka is away. */
+/** Throws only `master.missing` (there are no facts yet), `config.invalid`, and `log.unavailable` if Kafka does not answer. */
 export async function verifyDataDir(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
   options: VerifyOptions,
@@ -109,7 +109,7 @@ export async function verifyDataDir(
   }
 }
 
-/** The embedded log gives every offset to a record, so that files without one have lost it. */
+/** Every offset of the embedded log is a record, so an offset without a row is a lost record. */
 function holesIn(master: MasterAudit | null): Finding[] {
   const holes = master?.checked.holes ?? 0;
   if (holes === 0) return [];
@@ -118,7 +118,7 @@ function holesIn(master: MasterAudit | null): Finding[] {
   ];
 }
 
-/** Twice where the first look finds something: a sink that started meanwhile may have removed what it has replaced. */
+/** Audits again if there are problems and reports those found twice: a sink that just started may have removed files it replaced. */
 async function verifyFacts(
   { dataDir }: Config,
   kafka: Log | undefined,
@@ -142,10 +142,10 @@ interface Around {
   readonly deadLetters: number;
 }
 
-/** What lies in a data directory besides its rooms. */
+/** Names in a data directory besides its rooms. */
 const ownNames: ReadonlySet<string> = new Set(['format.json', 'secret', 'sites', 'damaged']);
 
-/** Everything but the content of data files and views. */
+/** Checks everything except the content of data files and views. */
 async function lookAround(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
   kafka: SeenLog | undefined,
@@ -155,7 +155,7 @@ async function lookAround(
   auditFormat(config, report);
   for (const name of namesIn(dataDir)) {
     const isOwn = ownNames.has(name) || rooms.some((room) => room === name);
-    if (isOwn || name.startsWith('.') || name === 'lost+found') continue; // the folder may be a disk of its own
+    if (isOwn || name.startsWith('.') || name === 'lost+found') continue; // the directory may be a mount point
     if (name.endsWith('.tmp')) report.leftover(join(dataDir, name), 'nothing: this file is never read');
     else report.add(`${join(dataDir, name)} is not a file of swa`, 'move it out of the data directory');
   }
@@ -245,12 +245,12 @@ async function auditSmallFiles(dataDir: string, clock: Clock, report: Findings):
   }
 }
 
-/** Undefined before the first commit, and where manifests are damaged: the audit of the master dataset names these. */
+/** Undefined before the first commit, or if manifests are damaged, which the audit of the master dataset reports. */
 function cutOf(dataDir: string): Cut | undefined {
   return unlessUnreadable(() => masterCut(dataDir));
 }
 
-/** For what another audit names when it cannot be read. */
+/** Undefined if `read` throws: another audit reports that. */
 function unlessUnreadable<T>(read: () => T | undefined): T | undefined {
   try {
     return read();
@@ -286,7 +286,7 @@ interface Range {
   readonly end: Offsets;
 }
 
-/** Every offset is in the master dataset or in the log, and the log reaches what stands on it. */
+/** Checks that every offset is in the master dataset or the log, and that the log reaches back to the published view's cut. */
 function checkPlaces(
   { log, begin, end }: Range,
   { before, after }: { readonly before: Cut | undefined; readonly after: Cut | undefined },
@@ -316,7 +316,7 @@ function checkPlaces(
   }
 }
 
-/** Without a root: nothing is wrong before the first facts are stored. */
+/** Reports a missing root of the master dataset if something shows that facts were stored. */
 function requireMaster(dataDir: string, cuts: ReadonlyMap<ViewId, Cut>, report: Findings): void {
   const root = join(roomOf(dataDir, 'master'), 'root.json');
   const folder = ['pageviews', 'equivs'].find((name) => namesIn(join(root, '..', name)).length > 0);

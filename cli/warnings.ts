@@ -1,7 +1,7 @@
-/** The warnings of a command that feeds facts: counted by field, the first one kept to be shown. */
+/** Warnings of a command that adds facts: counts them by field and keeps the first one as an example. */
 import type { Warning } from '../facts/door.js';
 
-/** Fields told apart; the names of those that are not known come from outside. */
+/** Maximum number of fields counted by name: names of unknown fields come from the input. */
 const maxFields = 20;
 
 export class WarningCounts {
@@ -14,7 +14,7 @@ export class WarningCounts {
     this.#byField.set(name, (this.#byField.get(name) ?? 0) + 1);
   }
 
-  /** One line, or '' when there were none: '3 warnings: userAgent 2, eventId 1; the first: ...'. */
+  /** One line, or '' if there were none: '3 warnings: userAgent 2, eventId 1; first: ...'. */
   summary(): string {
     const counts = [...this.#byField].map(([field, count]) => `${field} ${count}`);
     const total = [...this.#byField.values()].reduce((sum, count) => sum + count, 0);

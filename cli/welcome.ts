@@ -1,4 +1,4 @@
-/** What `swa start` prints once it serves: where, and on a fresh data directory what to do next. */
+/** The text that `swa start` prints once it serves: the address and, for a fresh data directory, what to do next. */
 import { hourMs } from '../lib/time/buckets.js';
 import { systemClock } from '../lib/time/clock.js';
 

@@ -1,4 +1,4 @@
-/** `swa backup <dir>` and `swa restore <dir>`: a copy of the data directory at one cut, also of a running system, and its way back. */
+/** `swa backup <dir>` and `swa restore <dir>`: copies the data directory at one cut, also while the system runs, and copies it back. */
 import type { Command } from 'commander';
 import { readConfig } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';

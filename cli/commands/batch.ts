@@ -1,4 +1,4 @@
-/** `swa batch`: without a subcommand the batch role (the schedule); run, list, status, rollback. */
+/** `swa batch`: runs the batch role (the schedule); its subcommands are run, list, status and rollback. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { advanceErasures } from '../../batch/erasing.js';
@@ -109,16 +109,18 @@ async function run(flags: JsonFlag): Promise<void> {
   );
 }
 
-/** Here, where no batch role runs that does it. */
+/** Rewrites files that hold erased ids, unless a batch role is running, which does so itself. */
 async function carryOutErasures(config: Config, signal: AbortSignal): Promise<void> {
   const isServed = readStatus(config.dataDir).some(
     (entry) => entry.role === 'batch' && isAtWork(entry, systemClock),
   );
   if (isServed || (await advanceErasures({ config, clock: systemClock, signal }))) return;
-  process.stderr.write('erased ids still stand in files that others have open: `swa erase list`\n');
+  process.stderr.write(
+    'erased ids are still in files that other processes have open; `swa erase list` shows the state\n',
+  );
 }
 
-/** What the run found in the master dataset and did not count, and why; nothing where it counted everything. */
+/** A line with the numbers of facts that the run did not count, by reason; '' if it counted all. */
 function leftOutOf(dataDir: string, view: string): string {
   const record = listRuns(dataDir).findLast(({ viewId }) => viewId === view);
   if (record === undefined) return '';
@@ -130,7 +132,7 @@ function leftOutOf(dataDir: string, view: string): string {
   return reasons.length === 0 ? '' : `not counted: ${reasons.join(', ')}\n`;
 }
 
-/** Numbers of a run's statistics, in words. */
+/** Descriptions of the counts in a run's statistics. */
 const leftOut: Readonly<Record<string, string>> = {
   botPageviews: 'pageviews of known bots',
   excludedPageviews: 'excluded pageviews',

@@ -17,7 +17,7 @@ export function addConfigCommand(program: Command): void {
     });
 }
 
-/** After the list, since a refused configuration is what people come here for; the hint to come here is left out. */
+/** Throws if the configuration is invalid, after the list, which shows the values. Drops the hint, which would name this command. */
 function check(): void {
   try {
     readConfig(process.env);

@@ -1,4 +1,4 @@
-/** `swa erase`: takes ids out of all answers, and out of all files. Shows first whom it means. */
+/** `swa erase`: removes visitor ids from all answers and all files. Without --yes it only shows which ids. */
 import type { Command } from 'commander';
 import { matchingPageviews } from '../../batch/exclusion-preview.js';
 import { recordErasures } from '../../facts/erase-log.js';
@@ -89,7 +89,7 @@ async function change({ visitor, person, yes, json }: Flags): Promise<void> {
   );
 }
 
-/** Into the log, here or by the collector that has it open; true when there is one. */
+/** Appends the erasures to the log, or leaves that to the collector that has the log open. True if a system is running. */
 async function recordIt(config: Config): Promise<boolean> {
   try {
     const log = await openLogWriter(config, systemClock);
@@ -100,7 +100,7 @@ async function recordIt(config: Config): Promise<boolean> {
     }
   } catch (error) {
     if (!hasCode(error, 'data-dir.in-use')) throw error;
-    return true; // who has it open looks for it every few seconds
+    return true; // the process that has the log open looks for new erasures every few seconds
   }
   return runningUrl(config, 'query') !== undefined;
 }

@@ -1,4 +1,4 @@
-/** `swa exclude` and `swa include`: pageviews that are to count nowhere, and back again. Shows first what would change. */
+/** `swa exclude` and `swa include`: leave pageviews out of all answers, or count them again. Without --yes they only show what would change. */
 import type { Command } from 'commander';
 import {
   exclusionsInForce,

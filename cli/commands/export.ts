@@ -25,7 +25,7 @@ interface Flags {
   readonly person?: string;
 }
 
-/** How long the facts of the last seconds are waited for. */
+/** Maximum wait until the master dataset holds the facts of the last seconds. */
 const catchUpTimeoutMs = 60_000;
 
 export function addExportCommand(program: Command): void {
@@ -109,7 +109,7 @@ async function toStdout(
 
 const pieceChars = 1 << 18;
 
-/** Lines together, since each write costs a system call. */
+/** Joins lines into pieces of at least `pieceChars` characters, because each write costs a system call. */
 async function* inPieces(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let piece: string[] = [];
   let chars = 0;

@@ -1,4 +1,4 @@
-/** `swa generate`: made-up traffic into the log. */
+/** `swa generate`: appends generated traffic to the log. */
 import type { Command } from 'commander';
 import { generate } from '../../ingest/generate.js';
 import { TrafficModel, trafficDefaults } from '../../ingest/traffic-model.js';

@@ -1,4 +1,4 @@
-/** `swa import list` and `swa import undo`: what was imported, and the way back. */
+/** `swa import list` and `swa import undo`: list imports and take one back. */
 import type { Command } from 'commander';
 import {
   findImport,
@@ -61,7 +61,7 @@ async function undo(id: string): Promise<void> {
     return;
   }
   const later = reliedOn(listImports(dataDir), id);
-  // First the files are forgotten: were it the other way round, one that is imported meanwhile would go on behind lines that count no more.
+  // Forget the files first: otherwise an import of the same file could, at this moment, continue after lines that no longer count.
   const undone: ImportRecord = { ...record, undoneAt: systemClock() };
   saveImport(dataDir, undone);
   const { url: urls } = makeRules(config);

@@ -1,4 +1,4 @@
-/** `swa import <files>`: logs or files of facts into the log, every line accounted for. */
+/** `swa import <files>`: imports web server logs or files of facts, and accounts for every line. */
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -48,14 +48,14 @@ export function addImportCommand(program: Command): void {
   });
 }
 
-/** Puts the imports into the job queue; the collector's process works them off. */
+/** Puts the imports into the job queue, from which the collector's process runs them. Returns the exit code. */
 async function leaveAsJobs(paths: readonly string[], flags: ImportFlags, config: Config): Promise<number> {
   if (paths.includes('-')) throw new SwaError('usage.invalid', '--background takes files, not stdin');
   for (const option of ['dryRun', 'follow'] as const)
     if (flags[option] === true)
       throw new SwaError('usage.invalid', '--background cannot be combined with --dry-run or --follow');
   const stored = await storedFormat(flags, config.dataDir);
-  await formatOfLogs(stored, unusedKey); // refuses what it cannot do now, not in the background
+  await formatOfLogs(stored, unusedKey); // throws here, not in the background, if the format is not valid
   for (const path of paths) await checkFile(path);
   openDataDir(config);
   const again = flags.again === true;
@@ -138,7 +138,7 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   };
   try {
     recorded?.begin();
-    // A file that is followed ends where it is rotated; the new one has its name.
+    // With --follow, a file ends when it is rotated; the next one has the same name.
     const files = isFollowing ? endless(paths) : paths.entries();
     for (const [i, path] of files) {
       await take(
@@ -197,7 +197,7 @@ function* endless(paths: readonly string[]): Generator<[number, string]> {
   for (;;) yield* paths.entries();
 }
 
-/** Of facts that are not kept. */
+/** Random key for addresses in facts that are not stored. */
 const unusedKey = (): string => randomBytes(32).toString('hex');
 
 const nowhere = { append: (): Promise<void> => Promise.resolve() };

@@ -1,6 +1,6 @@
 /**
- * `swa query`: without a subcommand, the query role; with one, a question. A question goes to the running system when there is
- * one, else it is answered in this process from the files; parameters, checks and body are the same (query/inquiries).
+ * `swa query`: runs the query role; with a subcommand, answers one question. A question goes to the running system if there is
+ * one; otherwise this process answers it from the files. Parameters, checks and body are the same (query/inquiries).
  */
 import type { Command } from 'commander';
 import { z } from 'zod';

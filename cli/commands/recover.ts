@@ -1,6 +1,6 @@
 /**
- * `swa recover`: the ways on from what stops a role. Without flags it only says what it found and would do. Nothing is deleted: damaged
- * files are put aside, under `<data>/damaged/`. It may be run again at any time, also after it was killed.
+ * `swa recover`: repairs what stops a role. Without flags it only reports what it found and would do. Nothing is deleted: damaged
+ * files are moved to `<data>/damaged/`. It may be run again at any time, also after it was killed.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -66,7 +66,7 @@ export function addRecoverCommand(program: Command): void {
     });
 }
 
-/** No one else may be working on what is mended. */
+/** Locks out the roles that use the files to be repaired. Throws `data-dir.in-use` if one is running. */
 function takeLocks(config: Config): OwnerLock[] {
   const { dataDir } = config;
   makeDirDurable(roomOf(dataDir, 'locks'));

@@ -1,4 +1,4 @@
-/** `swa start`: every role in one go. */
+/** `swa start`: runs every role in one process. */
 import type { Command } from 'commander';
 import { readConfig } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';

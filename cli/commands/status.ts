@@ -1,4 +1,4 @@
-/** `swa status`: every role, where it is, how far behind, and its last error; then the imports left as jobs. */
+/** `swa status`: state, position, lag and last error of every role, then the imports in the job queue. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -75,7 +75,7 @@ const countersSchema = z.record(
   }),
 );
 
-/** The speed layer's topology at work; nothing where none is. */
+/** Table of the speed layer's running topologies; '' if there are none. */
 function topologies(entries: readonly StatusEntry[]): string {
   const rows = entries.flatMap(({ details, worker }) =>
     Object.entries(countersSchema.safeParse(details['topology']).data ?? {}).map(([component, counters]) => [
@@ -98,10 +98,10 @@ const siteCountsSchema = z.record(
     ignored: z.record(z.string(), z.number()),
   }),
 );
-/** Names of ignored events in a row; all of them are in --json. */
+/** Maximum number of ignored event names in a row; --json shows all. */
 const maxNames = 5;
 
-/** What pages of sites have sent; nothing where there are none. */
+/** Table of the events received from each site's pages; '' if there are none. */
 function sites(entries: readonly StatusEntry[]): string {
   const rows = entries.flatMap(({ details }) =>
     Object.entries(siteCountsSchema.safeParse(details['sites']).data ?? {}).map(([site, counts]) => [
@@ -121,7 +121,7 @@ function namesOf(ignored: Readonly<Record<string, number>>): string {
   return shown.join(', ') + (names.length > maxNames ? `, and ${names.length - maxNames} more` : '');
 }
 
-/** What a role tells the operator besides errors. */
+/** Warnings that roles report, one per line. */
 function warnings(entries: readonly StatusEntry[]): string {
   const lines = entries.flatMap(({ role, details }) => {
     const told = details['warnings'];
@@ -140,7 +140,7 @@ function isGone(entry: StatusEntry): boolean {
   return saysItWorks && !isAtWork(entry, systemClock);
 }
 
-/** The plain values of the details; nested ones are for --json. */
+/** Scalar values of the details; --json shows nested ones too. */
 function summary(details: StatusEntry['details']): string {
   return Object.entries(details)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
@@ -148,7 +148,7 @@ function summary(details: StatusEntry['details']): string {
     .join(' ');
 }
 
-/** The imports; or why their queue cannot be read. */
+/** Table of the imports, or the error if their queue cannot be read. */
 async function describeQueue(entries: readonly StatusEntry[], dataDir: string): Promise<string> {
   try {
     return describeImports(await importStates(entries), await importJobs(dataDir));
@@ -163,7 +163,7 @@ function isTime(name: string, value: unknown): value is number {
   return name.endsWith('At') && typeof value === 'number';
 }
 
-/** Imports that are not done yet; asking makes no data directory. */
+/** Imports in the queue. Does not create the queue if it is missing. */
 async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>[]> {
   const dir = join(roomOf(dataDir, 'jobs'), 'import');
   if (!existsSync(join(dir, 'data.mdb')) || isEmptyQueue(dir)) return [];
@@ -176,7 +176,7 @@ async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>
   }
 }
 
-/** The import each collector spoke of last; the schema is loaded only where there is one. */
+/** The last import each collector reported. Loads the schema only if there is one. */
 async function importStates(entries: readonly StatusEntry[]): Promise<readonly ImportState[]> {
   const told = entries.filter(({ details }) => (details['import'] ?? null) !== null);
   if (told.length === 0) return [];
@@ -188,7 +188,7 @@ async function importStates(entries: readonly StatusEntry[]): Promise<readonly I
   });
 }
 
-/** Those that were spoken of, then those that wait; nothing where there are none. */
+/** Table of the reported imports, then of those that wait; '' if there are none. */
 function describeImports(states: readonly ImportState[], jobs: readonly LeasedJob<'import'>[]): string {
   const waiting = jobs.filter(({ id }) => !states.some((state) => state.job === id));
   if (states.length + waiting.length === 0) return '';

@@ -1,4 +1,4 @@
-/** `swa verify`: an audit of the whole data directory from its files, which repairs nothing, and says what is wrong and what to do. */
+/** `swa verify`: audits the whole data directory from its files. Reports what is wrong and what to do; repairs nothing. */
 import type { Command } from 'commander';
 import type { ViewsAudit } from '../../batch/recomputed-view.js';
 import { showProgress } from '../../batch/progress-bar.js';
