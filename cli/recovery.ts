@@ -6,7 +6,7 @@ import type { Config } from '../lib/config/config.js';
 import { secretPath } from '../lib/files/dir-secret.js';
 import { checkDataDir, createFormat, formatPath, roomOf } from '../lib/files/data-dir.js';
 import { SwaError, messageOf } from '../lib/errors/errors.js';
-import { lmdbDamage } from '../lib/files/lmdb-file.js';
+import { queueDamage } from '../log/queue/queue-look.js';
 import { moveAside } from '../lib/files/removal.js';
 import { inspectLog } from '../log/embedded/salvage.js';
 import type { PartitionName } from '../log/log.js';
@@ -187,12 +187,11 @@ async function planGapOf(config: Config, place: RecoveryPlace): Promise<Recovery
 function planQueues({ dataDir, asideDir }: RecoveryPlace): RecoveryStep[] {
   return namesIn(roomOf(dataDir, 'jobs')).flatMap((kind) => {
     const dir = join(roomOf(dataDir, 'jobs'), kind);
-    const file = join(dir, 'data.mdb');
-    const damage = existsSync(file) ? lmdbDamage(file) : undefined;
+    const damage = queueDamage(dir);
     if (damage === undefined) return [];
     return [
       {
-        finding: `the queue ${file} is damaged: ${damage}`,
+        finding: `the queue ${damage}`,
         action: 'move it aside; jobs that were waiting in it must be requested again',
         run: () => {
           for (const name of namesIn(dir)) moveAside(join(dir, name), join(asideDir, 'jobs', kind));

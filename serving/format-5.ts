@@ -8,7 +8,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { readInto } from '../lib/files/read-at.js';
-import { open, type Database, type RootDatabase } from 'lmdb';
+import type { Database, RootDatabase } from 'lmdb';
+import { openLmdbReadOnly } from '../lib/files/lmdb-open.js';
 import { SwaError } from '../lib/errors/errors.js';
 import type { PageCount, Subject, ViewMeta } from '../facts/views/view.js';
 import { BlockReader, type OnCell } from './block-reader.js';
@@ -94,7 +95,7 @@ export class Format5View {
   }
 
   #open(path: string): RootDatabase {
-    const root = open({ path, noSubdir: true, maxDbs: 4, readOnly: true });
+    const root = openLmdbReadOnly(path, { maxDbs: 4 });
     this.#roots.push(root);
     return root;
   }

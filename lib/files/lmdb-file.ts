@@ -17,7 +17,8 @@
  * A writer may be running: it never modifies pages that the newest transaction reaches, so a finding holds unless a
  * newer transaction has been committed since; then the check starts again.
  */
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { readAt } from './read-at.js';
 import { messageOf, systemCode } from '../errors/errors.js';
 
@@ -34,12 +35,33 @@ const metaAt = {
   lastPage: 144,
   transaction: 152,
 };
-const inTree = { depth: 6, root: 40 };
+const inTree = { kind: 4, depth: 6, root: 40 };
+/** The kind of a tree whose keys are integers, as those of the free list are. */
+const integerKeys = 8;
 const noPage = 2n ** 64n - 1n;
-const kinds = { branch: 1, leaf: 2, overflow: 4 } as const;
+const kinds = { branch: 1, leaf: 2, overflow: 4, meta: 8 } as const;
 const nodeKinds = { overflow: 1 } as const;
 /** Maximum number of attempts. A file that changes faster has a writer, which has checked it. */
 const maxAttempts = 20;
+
+/** Returns the bytes of an LMDB file without records, as LMDB itself would write them. */
+export function emptyLmdbFile(): Uint8Array {
+  const pageSize = 4_096;
+  const file = Buffer.alloc(2 * pageSize);
+  for (const number of [0, 1]) {
+    const page = file.subarray(number * pageSize);
+    page.writeUInt8(number, 0);
+    page.writeUInt16LE(kinds.meta, 18);
+    page.writeUInt32LE(magic, metaAt.magic);
+    page.writeUInt32LE(version, metaAt.version);
+    page.writeUInt32LE(pageSize, metaAt.pageSize);
+    page.writeUInt16LE(integerKeys, metaAt.freeTree + inTree.kind);
+    page.writeBigUInt64LE(noPage, metaAt.freeTree + inTree.root);
+    page.writeBigUInt64LE(noPage, metaAt.mainTree + inTree.root);
+    page.writeBigUInt64LE(1n, metaAt.lastPage);
+  }
+  return file;
+}
 
 /**
  * Returns a description of the damage; undefined if LMDB can open the file and read and write all of it. Reads the
@@ -48,6 +70,12 @@ const maxAttempts = 20;
  */
 export function lmdbDamage(path: string, shallow = false): string | undefined {
   return inspect(path, { shallow }, () => undefined);
+}
+
+/** Returns what is wrong with the lock file in `dir`; undefined if LMDB can use it: its content does not matter. */
+export function lockFileDamage(dir: string): string | undefined {
+  const stat = statSync(join(dir, 'lock.mdb'), { throwIfNoEntry: false });
+  return stat === undefined || stat.isFile() ? undefined : 'it is not a file';
 }
 
 /** Receives the records of a file in one pass. An error it throws is reported as damage. */

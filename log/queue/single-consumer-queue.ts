@@ -10,7 +10,7 @@
 import type { RootDatabase } from 'lmdb';
 import type { Clock } from '../../lib/time/clock.js';
 import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
-import { requireRoom } from '../../lib/files/lmdb-room.js';
+import { requireRoom } from '../../lib/files/lmdb-open.js';
 import { openQueueFile } from './queue-file.js';
 
 export interface QueueItem {

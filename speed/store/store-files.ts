@@ -4,9 +4,9 @@
  */
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { SwaError, systemCode } from '../../lib/errors/errors.js';
-import { reserveLockFile } from '../../lib/files/lmdb-room.js';
+import { openLmdb } from '../../lib/files/lmdb-open.js';
 import { decodeProgress, type Progress } from './store-meta.js';
 
 export type Database = RootDatabase<Buffer, Buffer>;
@@ -25,12 +25,9 @@ export interface StorePlace {
 }
 
 export function openDatabase(dir: string): Database {
-  reserveLockFile(dir, maxReaders);
-  return open<Buffer, Buffer>({
-    path: dir,
+  return openLmdb<Buffer, Buffer>(dir, {
     encoding: 'binary',
     keyEncoding: 'binary',
-    overlappingSync: false,
     noSync: true, // see StoreIdentity.bootId
     mapSize: mapSizeBytes,
     maxReaders,

@@ -1,7 +1,7 @@
 /** Commits changes to a store: cells, edges, and the progress they belong to, in one transaction. */
 import { asBuffer } from '../../lib/memory/as-buffer.js';
 import { SwaError, isFullDisk, messageOf } from '../../lib/errors/errors.js';
-import { requireRoom } from '../../lib/files/lmdb-room.js';
+import { requireRoom } from '../../lib/files/lmdb-open.js';
 import type { Offset } from '../../log/log.js';
 import { forEachCell } from '../arrays/cells.js';
 import { CellMerger } from './cell-merger.js';

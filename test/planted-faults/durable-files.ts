@@ -122,19 +122,26 @@ export const durableFileFaults: readonly PlantedFault[] = [
   }),
   fault('a job queue acknowledges before it has synced', {
     file: 'log/queue/queue-file.ts',
-    find: 'overlappingSync: false, maxReaders });',
-    replace: 'overlappingSync: false, noSync: true, maxReaders });',
+    find: '(dir, { maxReaders });',
+    replace: '(dir, { maxReaders, noSync: true });',
   }),
-  fault("the first pages of a job queue's file are not synced", {
-    file: 'log/queue/queue-file.ts',
-    find: '    fsyncFile(file);\n',
-    replace: '    if (dir === "") fsyncFile(file);\n',
-  }),
-  fault("the name of a job queue's file is not synced", {
-    file: 'log/queue/queue-file.ts',
-    find: '    fsyncDir(dir);\n',
-    replace: '    if (dir === "") fsyncDir(dir);\n',
-  }),
+  {
+    ...fault(
+      "the first pages of a job queue's file are not synced",
+      {
+        file: 'lib/files/lmdb-open.ts',
+        find: 'createFile(file, emptyLmdbFile());',
+        replace: 'writeFileSync(file, emptyLmdbFile());',
+      },
+      {
+        file: 'lib/files/lmdb-open.ts',
+        find: 'import { closeSync,',
+        replace: 'import { writeFileSync, closeSync,',
+      },
+    ),
+    room: 'log',
+    test: 'log/test/order.test',
+  },
   fault('a Parquet file is not synced', {
     file: 'master-data/commit.ts',
     find: "  await fsyncLargeFile(temp);\n  step('parquet-synced');",

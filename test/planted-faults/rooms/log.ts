@@ -28,8 +28,8 @@ export const logFaults: readonly PlantedFault[] = [
     'a job queue acknowledges before LMDB has synced its root',
     edit(
       'log/queue/queue-file.ts',
-      'path: dir, overlappingSync: false, maxReaders }',
-      'path: dir, overlappingSync: false, noMetaSync: true, maxReaders }',
+      'openLmdb<Value, number>(dir, { maxReaders })',
+      'openLmdb<Value, number>(dir, { maxReaders, noMetaSync: true })',
     ),
   ),
   fault(
