@@ -1,4 +1,4 @@
-/** Where batch runs are asked for (the system's own job queue), what became of them, and what was published. */
+/** The query layer's access to batch runs: requests (the system's own job queue), records of past runs, and published views. */
 import { countsOf, listRuns } from '../serving/batch-runs.js';
 import type { Clock } from '../lib/time/clock.js';
 import { SwaError } from '../lib/errors/errors.js';
@@ -13,7 +13,7 @@ export interface OpenBatchControl extends BatchControl {
   close(): Promise<void>;
 }
 
-/** How long a look at the runs serves: it reads a hundred files, and while one runs it asks about the lock. */
+/** How long the list of runs is cached: making it reads a hundred files, and checks the lock while a run is in progress. */
 const lookEveryMs = 1_000;
 
 export function openBatchControl(dataDir: string, clock: Clock): OpenBatchControl {
@@ -42,16 +42,16 @@ export function openBatchControl(dataDir: string, clock: Clock): OpenBatchContro
   };
 }
 
-/** Answers do not need the queue. */
+/** Opens the queue if possible; answers do not need it. */
 function openIfPossible<T>(open: () => T): T | undefined {
   try {
     return open();
   } catch {
-    return undefined; // whoever asks for a run is told
+    return undefined; // requesting a run reports the error
   }
 }
 
-/** Throws `queue.damaged`; `data-dir.unusable` when its files cannot be made or opened. */
+/** Throws `queue.damaged`, or `data-dir.unusable` if its files cannot be created or opened. */
 function openRuns(dataDir: string, clock: Clock): JobQueue<'batch-run'> {
   try {
     return openJobQueue(dataDir, 'batch-run', clock);

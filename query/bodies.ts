@@ -1,7 +1,7 @@
 /**
- * The JSON bodies of the API, each described once. The OpenAPI document is made of them, answers are typed by them where they are made, and
- * the page (dashboard/answers.ts), clients and tests are typed by them where they are read. Nothing but zod is imported, so that the page can be
- * checked against them.
+ * The schemas of all JSON bodies of the API. The OpenAPI document is made from them; they also give the types of answers where they are made, and
+ * where they are read (the page's dashboard/answers.ts, clients, tests). This module imports little more than zod, so that the page can be checked
+ * against it.
  */
 import { z } from 'zod';
 import { rulesVersionsSchema } from '../facts/rules-versions.js';
@@ -159,7 +159,7 @@ const uniquesAccuracySchema = z.object({
     ),
 });
 
-/** Of a list: each row has its own bounds. */
+/** Accuracy of a list: each row has its own bounds. */
 const listAccuracySchema = uniquesAccuracySchema.omit({ lower: true, upper: true, exact: true }).extend({
   ranked: z
     .enum(['all', 'part'])
@@ -210,7 +210,7 @@ const subjectData = {
 const interval = { from: instantSchema, to: instantSchema, label: z.string() };
 const bounds = { lower: z.number(), upper: z.number(), exact: z.boolean() };
 
-/** Of visits by the bucket they began in. */
+/** Figures of visits, counted in the bucket in which they began. */
 const visitFigures = {
   visits: z.number(),
   bounces: z.number().describe('Visits of one pageview.'),
@@ -241,7 +241,7 @@ const layerNameSchema = z
     'Only where `layer` asked for it: the answer is what this layer alone says, which is not the whole.',
   );
 
-/** The same figures of the earlier period. */
+/** The same figures for the earlier period. */
 function compared<F extends z.ZodRawShape>(figures: F) {
   return z
     .object({
@@ -261,7 +261,7 @@ function compared<F extends z.ZodRawShape>(figures: F) {
     );
 }
 
-/** An answer about a range. */
+/** The body of an answer about a range. */
 function ranged<D extends z.ZodRawShape, A extends z.ZodType>(data: D, accuracy: A) {
   return z.object({
     data: z.object(data),
@@ -478,7 +478,7 @@ export const bodies = {
   }),
 };
 
-/** The bodies as they are read, by name. */
+/** Types of the bodies, by name. */
 export type Bodies = { readonly [Name in keyof typeof bodies]: z.output<(typeof bodies)[Name]> };
 
 export type Freshness = z.output<typeof freshnessSchema>;

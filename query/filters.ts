@@ -1,16 +1,15 @@
 /**
- * Questions that combine filters ("people from this source with that browser") are refused with the reason and with what to ask instead: every subject has a
- * sketch of its own, sketches merge, and the size of what two of them share can only be estimated with an error that has no bound.
+ * Refuses questions that combine filters ("people from this source with that browser"), with the reason and an alternative. Each subject has its own
+ * sketch; sketches can be merged, but the size of an intersection can only be estimated with an unbounded error.
  */
 import { HttpProblem } from '../lib/http/problem.js';
 import { dimensions } from '../facts/subjects.js';
 
-/** Why they are refused. */
 const reason =
   'that is an intersection, and sketches merge but do not intersect: the error would have no bound';
 
 /**
- * What is wrong with a question that has a dimension as a parameter; undefined where it has none.
+ * The error for a question with a dimension as a parameter; undefined if it has none.
  * @param given names of all its parameters
  */
 export function combinedFilters(given: readonly string[]): HttpProblem | undefined {

@@ -1,6 +1,6 @@
 /**
- * Everything one can ask, as a table: parameters, meaning, and how to answer. The HTTP routes, the OpenAPI document and
- * the function-level API (`ask`) are all made from it.
+ * The table of all questions: parameters, description, and how to answer. The HTTP routes, the OpenAPI document and the in-process API (`ask`) are
+ * made from it.
  */
 import { z } from 'zod';
 import { controlCharacters, maxIdBytes } from '../facts/ids.js';
@@ -51,26 +51,26 @@ export interface Inquiry {
   readonly description?: string;
   readonly params: Shape;
   readonly query: Shape;
-  /** The answer changes with time alone: it has no ETag, and is not kept. */
+  /** The answer changes with time alone, so it has no ETag and is not cached. */
   readonly isOfTheMoment?: boolean;
-  /** Params and query together, as `ask` takes them. */
+  /** Params and query together: the input of `ask`. */
   readonly input: z.ZodObject;
   /** Schema of the JSON body. */
   readonly body: z.ZodType;
   /**
-   * Checks everything that can be checked before a generation is pinned; throws HttpProblem. `parsed` is what the schemas
-   * made of params and query together, `only` the one domain that the caller may ask about.
+   * Checks what can be checked before a generation is pinned; throws HttpProblem. `parsed` is the output of the schemas of params and query together;
+   * `only` is the one domain that the caller may ask about, if it is restricted.
    */
   readonly prepare: (engine: Engine, parsed: unknown, only?: string) => Answering;
-  /** Whether callers may ask who may know of one domain alone. */
+  /** Whether callers with a key of one domain may ask it. */
   readonly forDomainKeys: boolean;
-  /** What of a pinned generation is to be asked: all of it, or the layer that `parsed` names. Throws `not-ready`. */
+  /** The part of a pinned generation to answer from: all of it, or the layer that `parsed` names. Throws `not-ready`. */
   readonly partOf: (generation: PinnedGeneration, parsed: unknown) => PinnedGeneration;
 }
 
 function inquiry<P extends Shape, Q extends Shape>(
   definition: Omit<Inquiry, 'prepare' | 'partOf' | 'params' | 'query' | 'input' | 'forDomainKeys'> & {
-    /** `answer` itself leaves out all but what is of `only`. */
+    /** `answer` itself restricts the answer to the domain `only`. */
     readonly takesOnly?: boolean;
     readonly params?: P;
     readonly query: Q;
@@ -87,7 +87,7 @@ function inquiry<P extends Shape, Q extends Shape>(
     params: params ?? {},
     query,
     input: z.object({ ...params, ...query }),
-    // Both callers below and in http/routes.ts pass what these very schemas parsed.
+    // Callers, `ask` and http/routes.ts, pass the output of these schemas.
     prepare: (engine, parsed, only) => {
       const input = parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>;
       const answering = answer(engine, input, only);
@@ -95,17 +95,17 @@ function inquiry<P extends Shape, Q extends Shape>(
       return answering;
     },
     forDomainKeys: takesOnly || 'domain' in query,
-    // `layer` is in the shapes of those inquiries alone that read both layers.
+    // Only questions that read both layers have `layer` in their shape.
     partOf: (generation, parsed) => layerOf(generation, (parsed as { layer?: LayerName }).layer),
   };
 }
 
-/** Answers about one part of a generation. */
+/** Answers from one part of a generation, and marks answers of one layer. */
 export async function answerFrom(answering: Answering, part: PinnedGeneration, pace: Pace): Promise<Answer> {
   const answer = await answering(part, pace);
   const { layer } = part;
   if (layer === undefined) return answer;
-  // Rows come without a body: they say themselves that they are not the whole.
+  // Rows are sent without the body, so each names the layer.
   const { columns, rows } = answer.table;
   return {
     ...answer,
@@ -128,7 +128,7 @@ function whole(preset: number, max: number, description: string) {
     .describe(`${description} 1 to ${max}, default ${preset}.`);
 }
 
-/** One that is known need not be kept: what is asked for is looked at when it is known which are. */
+/** Accepts any text: whether the dimension exists and is kept is checked later, by parseDimension. */
 const dimension = z
   .string()
   .max(8_192)
@@ -299,12 +299,11 @@ export const inquiries: readonly Inquiry[] = [
 /** Parameters as text, as on a command line. */
 export type AskInput = Readonly<Record<string, string | readonly string[]>>;
 
-/** Longest a question asked in process may be worked on. */
+/** Time limit of a question asked in process. */
 const askDeadlineMs = 60_000;
 
 /**
- * Answers a question in process, without HTTP: the same checks and the same body. Throws HttpProblem for what an HTTP
- * caller would get as problem+json.
+ * Answers a question in process, without HTTP, with the same checks and the same body. Throws HttpProblem where HTTP would answer with problem+json.
  */
 export async function ask(engine: Engine, name: string, input: AskInput): Promise<Answer> {
   const found = inquiries.find((candidate) => candidate.name === name);

@@ -1,7 +1,6 @@
 /**
- * Puts the query layer together: the read sides of serving and speed, the log's end for the lag, and the routes. `swa
- * start` opens it on its one endpoint, `startQuery` on an endpoint of its own, and a program that only asks needs
- * no endpoint at all.
+ * Puts the query layer together: the read sides of serving and speed, the log's end for the lag, and the routes. `swa start` mounts it on its one
+ * endpoint, `startQuery` on its own endpoint; programs that only ask in process use `openEngine`.
  */
 import type { Clock } from '../lib/time/clock.js';
 import { widthOf } from '../lib/time/buckets.js';
@@ -37,34 +36,34 @@ export interface OpenEngine {
 }
 
 export interface OpenQuery extends OpenEngine {
-  /** Says on the status board where the routes are served. */
+  /** Reports on the status board where the routes are served. */
   listening(url: string): void;
-  /** Call when no question can come any more. */
+  /** Call it once no further requests can arrive. */
   close(): Promise<void>;
 }
 
-/** What may go wrong while the query layer continues. */
+/** Errors with which the query layer keeps running. */
 type Trouble = 'answers are not complete' | 'questions fail';
 
-/** How long after the last one. */
+/** How long a failed question stays on the status board. */
 const failureShownMs = 60_000;
 
-/** What the engine is given of what is not its own. */
+/** Dependencies of the engine from outside the query layer. */
 export interface EngineSurroundings {
   readonly lag?: LagSource;
   readonly visitorScopes?: VisitorScopes | undefined;
-  /** Closed with the engine. The stores of the data directory by default. */
+  /** Closed with the engine. By default the stores of the data directory. */
   readonly realtime?: ClosableRealtime | undefined;
 }
 
-/** What a program around the core gives the query layer. */
+/** Dependencies that a program around the core can supply. */
 export type QuerySurroundings = Pick<EngineSurroundings, 'visitorScopes' | 'realtime'>;
 
 interface ClosableRealtime extends RealtimeViews {
   close(): Promise<void>;
 }
 
-/** The engine alone, over a data directory: for asking in process. */
+/** Opens the engine alone over a data directory, for asking in process. */
 export function openEngine(config: Config, clock: Clock, surroundings: EngineSurroundings = {}): OpenEngine {
   const { lag = unknownLag, visitorScopes } = surroundings;
   const { dataDir } = config;
@@ -105,7 +104,7 @@ export function openEngine(config: Config, clock: Clock, surroundings: EngineSur
   };
 }
 
-/** Opens the query layer and mounts its routes. When it throws, nothing stays open. */
+/** Opens the query layer and mounts its routes. If it throws, everything is closed again. */
 export async function openQuery(
   context: RoleContext,
   endpoint: HttpEndpoint,
@@ -188,7 +187,7 @@ export async function openQuery(
   });
 }
 
-/** Of what it answers: facts that are refused are the collector's trouble, and what passes by itself is no one's. */
+/** Whether an answer is an error of the query layer. POST requests belong to other roles, and temporary errors do not count. */
 function isTrouble({ method, status, error }: Answered): boolean {
   return (
     method === 'GET' &&

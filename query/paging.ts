@@ -1,6 +1,6 @@
 /**
- * Lists that are read page by page. A cursor is the place behind a page as text: base64url of JSON, `[format, question, place]`. It holds no secret
- * and nothing is kept for it, so any query process takes it, at any time; whether the place is still one is the list's to say.
+ * Cursors of lists that are read page by page. A cursor encodes the position after a page: base64url of JSON, `[format, question, position]`. It
+ * holds no secret and no server state, so any query process accepts it at any time; the list itself checks whether the position is still valid.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -20,16 +20,16 @@ export const cursorShape = {
     ),
 };
 
-/** What of a list is wanted. */
+/** The requested part of a list. */
 export interface Paging<Place> {
   readonly limit: number;
-  /** Undefined for the first page. */
+  /** Position after which the page begins; undefined for the first page. */
   readonly after: Place | undefined;
-  /** The cursor of a place in this list. */
+  /** The cursor of a position in this list. */
   cursorOf(place: Place): string;
 }
 
-/** @param question what the list is of: a cursor is good for a question that is the same as JSON */
+/** Makes and parses the cursors of one kind of list. */
 export class Paged<Place> {
   readonly #schema: z.ZodType<[number, string, Place]>;
 
@@ -37,7 +37,10 @@ export class Paged<Place> {
     this.#schema = z.tuple([z.literal(format), z.string(), place]);
   }
 
-  /** Throws `invalid-parameter` for a cursor that is none, or of another question. */
+  /**
+   * Parses the cursor. `question` identifies the list: a cursor is only valid with a question that is equal as JSON. Throws `invalid-parameter` for
+   * an invalid cursor or one of another question.
+   */
   pagingOf(
     question: readonly unknown[],
     { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
@@ -59,7 +62,7 @@ export class Paged<Place> {
   }
 }
 
-/** As a part of an answer. */
+/** The field `next` of an answer. */
 export function nextOf<Place>(paging: Paging<Place>, place: Place | undefined): { readonly next?: string } {
   return place === undefined ? {} : { next: paging.cursorOf(place) };
 }
@@ -82,7 +85,7 @@ function refusal(why: string): HttpProblem {
   );
 }
 
-/** What has been read is no longer the beginning of the list. */
+/** The error for a list that has changed so that the rows read so far are no longer its beginning. */
 export function listChanged(why: string): HttpProblem {
   return new HttpProblem('list-changed', `'cursor': ${why}; start again from the first page, without it`, {
     parameter: 'cursor',

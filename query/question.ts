@@ -1,6 +1,6 @@
 /**
- * Questions: what callers write (`url`, `domain`, `from`, `to`, `interval`, `tz`), turned into subjects and base buckets, or
- * refused with the parameter and what would do. Nothing is rounded in silence.
+ * Parses questions: turns parameters (`url`, `domain`, `from`, `to`, `interval`, `tz`) into subjects and base buckets, or refuses them with an error
+ * that names the parameter and a valid alternative. Nothing is rounded silently.
  */
 import { z } from 'zod';
 import { outsideDomain } from '../lib/http/auth.js';
@@ -17,20 +17,23 @@ import { earlierOf } from './engine/earlier.js';
 import { intervals, type Interval, type Period, type Zones } from './engine/zone.js';
 
 const maxUrls = 50;
-/** Most entries of a series, by interval: a year of hours, eleven years of days. */
+/** Maximum number of entries of a series: a year of hours, 24 years of days. */
 const maxPeriods = 8_784;
-/** Most entries times URLs, since each entry reads every page again: six pages by the hour for a year, some seconds. */
+/**
+ * Maximum number of entries times URLs, since each entry reads every page again. It allows six pages by the hour for a year, which takes some
+ * seconds.
+ */
 const maxPeriodsOfUrls = 6 * maxPeriods;
-/** Longest range that is cut into intervals of a zone: its clock changes have to be looked for, year by year. */
+/** Longest range that is split into intervals of a zone, because its clock changes must be searched year by year. */
 const maxZonedYears = 100;
-/** No range reaches beyond. */
+/** The end of the last possible range. */
 export function maxBucketOf(width: BucketWidth): number {
   return width.at(Date.UTC(9999, 11, 31));
 }
 
 const text = z.string().max(8_192);
 
-/** The parameters of a question about one page, several pages or a domain. */
+/** Parameters of questions about one page, several pages or a domain. */
 export const subjectShape = {
   url: z
     .array(text)
@@ -42,10 +45,10 @@ export const subjectShape = {
   domain: text.optional().describe('Registrable domain, instead of url.'),
 };
 
-// A `+` that no one escaped arrives as a space.
+// An unescaped `+` arrives as a space.
 const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
 
-/** For readers of the description; `parseEdge` checks. */
+/** The pattern is for readers of the OpenAPI document; `parseEdge` checks. */
 const edgeText = text.meta({ pattern: `^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\d)$|${dateTime.source}` });
 
 export const rangeShape = {
@@ -100,7 +103,7 @@ export const seriesShape = {
 
 export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
 
-/** What the subjects are called in the answer. */
+/** The subjects as named in the answer. */
 export type Asked = { readonly url: string } | { readonly urls: string[] } | { readonly domain: string };
 
 export interface TimeRange {
@@ -114,7 +117,7 @@ export interface SeriesQuestion extends TimeRange {
   readonly interval: Interval | undefined;
   /** Empty without an interval. */
   readonly periods: readonly Period[];
-  /** Where the range, or one of its periods, lies in the period it is compared with; undefined where that is empty. */
+  /** Maps the range, or one of its periods, to its earlier period; undefined if that is empty. The function is undefined without `compare`. */
   readonly earlier: ((part: BucketRange) => BucketRange | undefined) | undefined;
   readonly explain: boolean;
 }
@@ -185,7 +188,7 @@ function parseUrl(raw: string, urls: UrlRules): string {
   });
 }
 
-/** A registrable domain; anything else is refused, naming the domain it belongs to. */
+/** Parses a registrable domain. Anything else is refused; for a host the error names its domain. */
 export function parseDomain(raw: string, urls: UrlRules): string {
   const isMoreThanHost = /[\s/\\?#@]|:\d*$/.test(raw);
   const normalized = urls.normalize(`http://${raw}/`);
@@ -203,7 +206,7 @@ export interface DomainInput {
   readonly domain?: string | undefined;
 }
 
-/** Throws `forbidden` unless a question that was understood is about this domain, or pages of it, alone. */
+/** Throws `forbidden` unless a question that was parsed successfully is only about this domain or its pages. */
 export function requireDomain(only: string, { url, domain }: DomainInput, urls: UrlRules): void {
   const asked =
     domain === undefined
@@ -212,7 +215,7 @@ export function requireDomain(only: string, { url, domain }: DomainInput, urls: 
   if (asked.length === 0 || asked.some((each) => each !== only)) throw outsideDomain(only);
 }
 
-/** The name of a dimension that is kept; anything else is refused, naming those. */
+/** Parses the name of a dimension that is kept. Anything else is refused with a list of those kept. */
 export function parseDimension(raw: string, kept: readonly Dimension[]): string {
   const names = kept.map(({ name }) => name);
   if (names.includes(raw)) return raw;
@@ -231,7 +234,7 @@ function domainProblem(detail: string, extra: Readonly<Record<string, unknown>> 
   return new HttpProblem('invalid-parameter', `'domain' ${detail}`, { parameter: 'domain', extra });
 }
 
-/** Throws `unaligned-range` naming the nearest aligned ranges, `empty-range`, or what is wrong with a parameter. */
+/** Parses a range. Throws `unaligned-range` naming the nearest aligned ranges, `empty-range`, or `invalid-parameter`. */
 export function timeRange(
   input: {
     readonly from: string;
@@ -280,14 +283,14 @@ export function timeRange(
   return { range: { from, to }, zone };
 }
 
-/** What an edge must be. */
+/** What the edges of a range must be, by bucket width. */
 const starts = {
   60: 'a full UTC hour',
   30: 'a full or half UTC hour',
   15: 'a full quarter of a UTC hour',
 } as const;
 
-/** The smallest aligned range around, and the largest one inside where there is one. */
+/** The smallest aligned range around a range, and the largest one inside it if there is one. */
 function nearestRanges(from: number, to: number, width: BucketWidth): { from: string; to: string }[] {
   const outer = { from: width.show(Math.floor(from)), to: width.show(Math.ceil(to)) };
   const inner = { from: Math.ceil(from), to: Math.floor(to) };
@@ -308,7 +311,7 @@ function parseZone(name: string, zones: Zones): string {
   );
 }
 
-/** Base buckets since 1970, whole or not. */
+/** Parses an edge of a range; returns base buckets since 1970, not necessarily whole. */
 function parseEdge(parameter: 'from' | 'to', raw: string, zone: string, zones: Zones): number {
   const { width } = zones;
   const bucket = /^\d{1,15}$/.test(raw) ? Number(raw) / width.ms : parseDateTime(raw, zone, zones);
@@ -326,7 +329,7 @@ function parseDateTime(raw: string, zone: string, zones: Zones): number {
     const day = parseRfc3339(`${raw}T00:00:00Z`) / (perDay * ms);
     if (!(day >= 0 && day <= 2_932_896)) return Number.NaN;
     const start = zones.startOfDay(zone, day);
-    // Where midnight is not the start of a bucket, the caller learns it as an unaligned edge.
+    // If midnight is not the start of a bucket, the caller gets an error about an unaligned edge.
     const minutes = zones.offsetMinutes(zone, start);
     return minutes % bucketMinutes === 0 ? start : day * perDay - minutes / bucketMinutes;
   }
@@ -381,5 +384,5 @@ function periodsOf(
   );
 }
 
-/** The least hours an interval has, roughly: what a suggestion needs. */
+/** Minimum number of hours per interval, roughly: enough to suggest a coarser one. */
 const hoursIn: Readonly<Record<Interval, number>> = { hour: 1, day: 24, week: 168, month: 672 };

@@ -1,10 +1,10 @@
-/** The query layer at work: an endpoint with its routes and its entry on the status board. */
+/** The query role: an endpoint with the query routes and an entry on the status board. */
 import { openDataDir } from '../lib/files/data-dir.js';
 import { HttpEndpoint } from '../lib/http/endpoint.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { openQuery, type QuerySurroundings } from './open.js';
 
-/** The query layer as a process of its own. Throws `port.in-use` and what opening its parts throws. */
+/** Starts the query layer on its own endpoint. Throws `port.in-use`, and the errors of opening its parts. */
 export async function startQuery(
   context: RoleContext,
   surroundings?: QuerySurroundings,
@@ -22,7 +22,7 @@ export async function startQuery(
     throw error;
   }
   return {
-    done: new Promise(() => undefined), // the query layer ends only when it is told to
+    done: new Promise(() => undefined), // it only ends by `stop`
     async stop() {
       await endpoint.close();
       await query.close();

@@ -1,11 +1,11 @@
 /**
- * The port through which answers learn whose visitors are told apart for a day only. Such a visitor counts once in each day; over several days
- * they are as many as there were days. The core does not know which sites those are (`ways-in/sites/`).
+ * The port that tells for which subjects visitors are only recognised within a day. Such a visitor counts once per day, so over several days once for
+ * each day. The core does not know which sites these are (`ways-in/sites/`).
  */
 import type { Subject } from '../facts/views/view.js';
 
 export interface VisitorScopes {
-  /** Whether visitors of a day are, or ever were, counted in a subject. */
+  /** Whether visitors with ids for one day are, or ever were, counted in a subject. */
   isDay(subject: Subject): boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The body of every answer: `data` and, around it, how sure and how fresh it is. The blocks are made here once, so that
- * all endpoints mean the same by them.
+ * The parts that all answer bodies share: accuracy, freshness, range and rules around `data`. They are made here once, so that they mean the same for
+ * all endpoints.
  */
 import { relativeStandardError } from 'hyperloglog-ts';
 import type { RulesVersions } from '../../facts/rules-versions.js';
@@ -15,13 +15,13 @@ import { freshnessOf, type Used } from './freshness.js';
 import type { SeriesQuestion, TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
-/** z for 95 % of a normal distribution, both sides. */
+/** Two-sided z-score for 95 % confidence. */
 const sigmas95 = 1.96;
 
-/** What an endpoint says about itself besides data. */
+/** The parts of an answer body besides `data` and `accuracy`. */
 export interface Frame {
   readonly freshness: Freshness;
-  /** Only where the answer is one layer alone. */
+  /** Only if the answer is from one layer. */
   readonly layer?: LayerName;
   readonly rules: RulesVersions;
 }
@@ -29,11 +29,11 @@ export interface Frame {
 type AnyBody = Readonly<Record<string, unknown>> & { readonly data: Readonly<Record<string, unknown>> };
 
 export interface Answer<Body extends AnyBody = AnyBody> {
-  /** As JSON: one of `bodies`. */
+  /** The JSON body: one of `bodies`. */
   readonly body: Body;
-  /** The same as rows, for CSV and Arrow. */
+  /** The same data as rows, for CSV and Arrow. */
   readonly table: Table;
-  /** Cursor of the page that follows, which is in the body as well. */
+  /** Cursor of the next page, which the body contains as well. */
   readonly next?: string | undefined;
 }
 
@@ -46,12 +46,12 @@ export interface Count {
 
 export type Waiting = Pick<UniquesAccuracy, 'waitingExclusions'>;
 
-/** How far edges that wait are in a number already, and by how much they can still change it. */
+/** How waiting edges have changed a count already, and by how much they can still change it. */
 export type EdgeLimits = Pick<UniquesAccuracy, 'rewritten' | 'maxOvercount' | 'maxUndercount'>;
 
 /**
- * The number of people in a tally, the interval that holds the truth with 95 % confidence, and the part that edges have
- * in it. Every person counted has viewed a page, so there are never more people than pageviews, whatever is estimated.
+ * The number of people in a tally, its 95 % confidence interval, and the effect of waiting edges on it. Each person has at least one pageview, so the
+ * count never exceeds the pageviews.
  */
 export function countOf(tally: Tally, identity: LiveIdentity): Count & EdgeLimits {
   const people = tally.people();
@@ -84,12 +84,12 @@ const nobody = {
   maxUndercount: 0,
 };
 
-/** What the next batch run will change besides who is one person. */
+/** What the next batch run will change, apart from identities. */
 export function waitingIn({ realtime }: Pick<PinnedGeneration, 'realtime'>): Waiting {
   return { waitingExclusions: realtime?.exclusionsAfterBatchCut ?? 0 };
 }
 
-/** How people are counted. */
+/** The counting method and its error. */
 export function methodOf({
   batch,
   realtime,
@@ -104,7 +104,7 @@ export function methodOf({
   };
 }
 
-/** @param earlierToo with the period it is compared with, whose facts are in the answer as well */
+/** @param earlierToo range of the answer and its earlier period together, for freshness */
 export function frameOf(engine: Engine, used: Used): Frame;
 export function frameOf(
   engine: Engine,
@@ -140,7 +140,7 @@ function rangeOf(
   };
 }
 
-/** Which buckets the whole range took. */
+/** The buckets read for the whole range. */
 export function explainOf({ range, subjects }: SeriesQuestion, tally: Tally, width: BucketWidth): Explain {
   const cover = coverOf(range, width);
   return {

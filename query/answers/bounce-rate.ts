@@ -1,4 +1,7 @@
-/** Visits and bounces of a domain, by the bucket the visit began in. Only the batch layer knows visits. */
+/**
+ * Bounce rate of a domain: visits and bounces, counted in the bucket in which the visit began. From the batch layer alone; the speed layer does not
+ * know visits.
+ */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';

@@ -1,4 +1,4 @@
-/** The values of a dimension that a domain has in a range, by visitors, each an estimate of its own: people may have several. */
+/** The values of a dimension of a domain in a range, by visitors. Each value is counted separately, since a person may have several. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -75,7 +75,7 @@ export async function breakdown(
   };
 }
 
-/** A view that an earlier version made holds no dimension that came later, until the next run. */
+/** Why there are no values. A view made by an earlier version lacks dimensions that were added later, until the next batch run. */
 async function whyEmpty(
   engine: Engine,
   generation: PinnedGeneration,

@@ -1,6 +1,6 @@
 /**
- * The domains either layer has seen, for pickers. Both lists are in order, so no more is read of them than is listed. The order never changes, so a
- * place in it is the last domain before it, and is one in every view: a domain that is new there is listed when the page has not been read yet.
+ * The domains that either layer has seen, for pickers. Both layers list them in order, so reading stops once the page is full. The order never
+ * changes, so a cursor is the last domain of the page before and stays valid in later views.
  */
 import { z } from 'zod';
 import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
@@ -13,9 +13,9 @@ import { nextOf, Paged, type Paging } from '../paging.js';
 import { frameOf, type Answer } from './answer.js';
 
 export interface DomainsQuestion {
-  /** Only domains that contain it. */
+  /** Only domains that contain this text. */
   readonly contains: string;
-  /** Only this one, where it has been seen. */
+  /** Only this domain, if it was seen. */
   readonly only?: string | undefined;
   readonly paging: Paging<Place>;
 }

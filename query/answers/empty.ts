@@ -1,4 +1,4 @@
-/** Why an answer is zero, and where in time there is something: who asks about the wrong year is told the right one. */
+/** Explains answers of zero: why, and in which range there is data, so that a client that asked about the wrong year can find the right one. */
 import type { Subject } from '../../facts/views/view.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
@@ -11,16 +11,16 @@ export interface Emptiness {
     | 'no-pageviews-in-range'
     | 'unknown-domain'
     | 'unknown-url'
-    /** Of one layer alone: it has nothing of the subjects at all. */
+    /** With `layer`: that layer has no data of the subjects at all. */
     | 'nothing-in-layer'
-    /** A breakdown: there are pageviews, and none has a value. */
+    /** For a breakdown: there are pageviews, but none has a value. */
     | 'no-values-in-range'
-    /** A breakdown: the batch view was made before the dimension was kept. */
+    /** For a breakdown: the batch view was made before the dimension was kept. */
     | 'dimension-not-counted-yet';
   readonly available?: { readonly from: string; readonly to: string };
 }
 
-/** Nothing is known of the subjects at all, or only nothing in the range asked for. To be asked only when it is so. */
+/** Tells whether the subjects are unknown or only have no data in the range. Call it only if the answer is zero. */
 export async function emptinessOf(
   { width }: Pick<Engine, 'width'>,
   generation: PinnedGeneration,
@@ -46,7 +46,7 @@ export async function emptinessOf(
   return { emptyReason: subjects[0]?.kind === 'domain' ? 'unknown-domain' : 'unknown-url' };
 }
 
-/** Months find the ends roughly, the base buckets of the first and the last month exactly: no year of them is read. */
+/** Adds the first and the last bucket of a subject: finds them by month, then reads the base buckets of the first and the last month only. */
 function addBatchBuckets(
   hull: Hull,
   width: BucketWidth,
@@ -68,7 +68,7 @@ function addBatchBuckets(
   }
 }
 
-/** The smallest half-open range that holds all buckets seen. */
+/** The smallest half-open range that contains all added buckets. */
 class Hull {
   #from = Infinity;
   #to = -Infinity;

@@ -1,4 +1,4 @@
-/** How fresh an answer is: from which facts it was made, how complete that is, and why it is not. */
+/** How fresh an answer is: from which facts it was made, and whether it is complete or why not. */
 import { sameRules } from '../../facts/rules-versions.js';
 import { maxClockAheadMs } from '../../facts/timestamps.js';
 import type { Gap, RealtimeView } from '../../facts/views/view.js';
@@ -8,12 +8,12 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
 
-/** What an answer was computed from: without a realtime part, the batch view alone. */
+/** The parts of a generation that an answer used; without a realtime part it used the batch view alone. */
 export interface Used extends Pick<PinnedGeneration, 'batch' | 'layer'> {
   readonly realtime: Pick<RealtimeView, 'cut' | 'lastReceivedAt' | 'deadLetters'> | undefined;
 }
 
-/** @param range of the facts' own times; without one, those of any time are meant */
+/** @param range of the facts' timestamps; all times if undefined */
 export function freshnessOf(
   engine: Engine,
   { batch, realtime, layer }: Used,
@@ -59,8 +59,8 @@ export function freshnessOf(
 }
 
 /**
- * How many lost offsets may belong to a range that begins at a time (UTC ms). A pageview's time is at most a little after its arrival, and it came before
- * its loss was accepted; how early its time may be is not bounded. A lost edge may join people of any time.
+ * Number of lost offsets whose facts may belong to a range that begins at `fromMs` (UTC ms). A lost pageview's timestamp is at most `maxClockAheadMs`
+ * after the time the loss was accepted, but may be arbitrarily early. A lost edge may join people of any time.
  */
 function skippedIn(gaps: readonly Gap[], fromMs: number): number {
   const reaching = gaps.filter(
@@ -70,7 +70,7 @@ function skippedIn(gaps: readonly Gap[], fromMs: number): number {
   return reaching.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0);
 }
 
-/** Changes with whatever an answer is made of, but for its lag, which is of the moment. */
+/** Version of everything that an answer depends on except its lag, which changes all the time. */
 export function versionOf(engine: Engine, { version, batch, realtime }: PinnedGeneration): string {
   const unread = engine.lag.lagOf(realtime?.cut ?? batch.meta.cut)?.unreadRecords ?? 0;
   return unread === 0 ? version : `${version}.${unread}`;

@@ -1,6 +1,6 @@
 /**
- * Who is here now: people with a pageview whose own time and arrival both lie in the last minutes, counted one by one from the tail of the
- * log. Persons are joined by the mapping of the batch view and the edges after it, as in every other answer.
+ * People on a domain now: those with a pageview whose timestamp and arrival both lie in the last minutes, counted exactly from the tail of the log.
+ * Persons are resolved as in every other answer, by the batch view's mapping and later edges.
  */
 import { compareUtf8 } from '../../facts/fact.js';
 import type { BatchView } from '../../facts/views/view.js';
@@ -19,7 +19,7 @@ import { freshnessOf } from './freshness.js';
 export interface NowQuestion {
   readonly domain: string;
   readonly minutes: number;
-  /** Of pages listed. */
+  /** Maximum number of pages listed. */
   readonly limit: number;
 }
 
@@ -92,7 +92,7 @@ export async function now(
   };
 }
 
-/** The pageviews before the tail's position, and the edges before the generation's cut. */
+/** The cut of the answer: the tail's positions for pageviews, the generation's for edges. */
 function cutOf({ cut }: PinnedGeneration, { logId, next }: Recent): Cut {
   const edges = Object.entries(cut.next).filter(([name]) => isOfEdges(name as PartitionName));
   return { logId, next: { ...next, ...Object.fromEntries(edges) } };
@@ -102,9 +102,9 @@ function isOfEdges(name: PartitionName): boolean {
   return parsePartitionName(name).topic === 'equivs';
 }
 
-/** Persons by their visitor ids. */
+/** Resolves visitor ids to persons and counts them. */
 class People {
-  /** No edge that waits can change which ids they have. */
+  /** Whether no waiting edge can change the ids of these persons. */
   isSettled = true;
   readonly #batch: BatchView;
   readonly #identity: LiveIdentity;
@@ -121,12 +121,12 @@ class People {
     return this.#persons.size;
   }
 
-  /** Persons of the batch view that are counted as another one. */
+  /** Number of persons of the batch view that are merged into others. */
   get rewritten(): number {
     return this.#ofBatch.size - this.#persons.size;
   }
 
-  /** The PersonID. */
+  /** Returns the PersonID of a visitor. */
   add(visitor: string): string {
     const known = this.#personOf.get(visitor);
     if (known !== undefined) return known;

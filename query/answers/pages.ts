@@ -1,4 +1,4 @@
-/** The busiest pages of a domain in a range, by pageviews; only the winners' sketches are merged. */
+/** The busiest pages of a domain in a range, by pageviews. Sketches are merged for the listed pages only. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';

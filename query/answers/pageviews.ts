@@ -1,4 +1,4 @@
-/** How many pageviews: counts of every bucket that covers the range, added. */
+/** Pageviews of a range: the sum over the buckets that cover it. */
 import type { Tally } from '../engine/tally.js';
 import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';

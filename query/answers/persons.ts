@@ -1,4 +1,4 @@
-/** Who a visitor id belongs to: by the batch view's mapping, and by the edges that came after its cut. */
+/** The person that a visitor id belongs to, by the batch view's mapping and the edges after its cut. */
 import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -6,7 +6,7 @@ import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import { frameOf, type Answer } from './answer.js';
 
-/** Most ids listed of one person. */
+/** Maximum number of ids listed per person. */
 export const maxIdsListed = 1_000;
 
 export async function person(

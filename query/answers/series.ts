@@ -1,6 +1,6 @@
 /**
- * A range counted once as a whole and once by its intervals: what the answers of uniques and pageviews have in common.
- * The total is counted by itself, never added up: people of two days may be the same.
+ * What the answers of uniques and pageviews have in common: a range counted as a whole and by intervals. The total is counted separately, not added
+ * up, since the people of two days may be the same.
  */
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
@@ -14,7 +14,7 @@ import type { SeriesQuestion } from '../question.js';
 import { explainOf, frameOf } from './answer.js';
 import { emptinessOf } from './empty.js';
 
-/** Who asks what of which generation. */
+/** A question, and what it is answered with. */
 export interface Asking {
   readonly engine: Engine;
   readonly generation: PinnedGeneration;
@@ -22,20 +22,20 @@ export interface Asking {
   readonly pace: Pace;
 }
 
-/** Figures by the names of the columns they stand in. */
+/** Figures, by column name. */
 type Figures<T> = Readonly<Record<keyof T, Cell>>;
 
 export interface Counting<T extends Figures<T>, Data, Accuracy> {
   readonly what: 'pageviews' | 'uniques';
-  /** How people are told apart. */
+  /** Joins visitor ids to people; only for `uniques`. */
   readonly identity?: LiveIdentity;
-  /** Besides from, to and label. */
+  /** Columns besides from, to and label. */
   readonly columns: readonly Column<keyof T & string>[];
-  /** Whether two of them may differ by nothing but error. */
+  /** Whether the difference of two figures may be only error. */
   readonly overlap: (a: T, b: T) => boolean;
-  /** The figures of an interval, once everything is in the tally. */
+  /** Reads the figures of an interval from its tally. */
   readonly read: (tally: Tally) => T;
-  /** Those of the whole range, which of them are the answer itself, and how sure it is. */
+  /** Reads the whole range: its figures, the data of the answer, and its accuracy. */
   readonly sumUp: (tally: Tally) => {
     readonly figures: T;
     readonly data: Data;
@@ -55,7 +55,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   return engine.tallied(async (tally) => {
     for (const { from, to } of [question.range, earlierRange ?? question.range])
       await generation.realtime?.prefetch?.(question.subjects, from, to);
-    /** What a part of the range is compared with. */
+    /** The figures of the earlier period for a part of the range. */
     const before = async (part: BucketRange): Promise<Before<T> | undefined> => {
       const period = earlier?.(part);
       if (period === undefined) return undefined;
@@ -143,7 +143,7 @@ interface Counted<T> {
   readonly before: Before<T> | undefined;
 }
 
-/** The same of the earlier period. */
+/** The figures of the earlier period. */
 interface Before<T> {
   readonly period: BucketRange;
   readonly figures: T;
@@ -162,7 +162,7 @@ function entryOf<T>({ period, figures }: Counted<T>, width: BucketWidth): T & In
   return { from: width.show(period.from), to: width.show(period.to), label: period.label, ...figures };
 }
 
-/** Leaves in the tally every subject's facts of a range and nothing else: the union over pages. */
+/** Resets the tally and fills it with the facts of all subjects in a range: their union. */
 export async function tallyUp(
   tally: Tally,
   { generation, question, pace }: Omit<Asking, 'engine'>,

@@ -1,11 +1,11 @@
 /**
- * The top of a listing in a range, exactly, unless there is so much that time or memory is short: then `isRanked` is false. Pageviews in a range are at most those of the whole batch view plus the realtime
- * ones in the range, and people are never more than pageviews. Candidates are looked at in the order of that bound, until the
- * next one cannot make it any more, or until too few of the domain's pageviews are left for it. Sketches are read only of those
- * whose pageviews in the range would let them in.
+ * The top of a listing in a range, by pageviews or visitors. It is exact unless time or memory run short: then `isRanked` is false. An item's
+ * pageviews in the range are at most those in the whole batch view plus its realtime ones in the range, and people are never more than pageviews. So
+ * candidates are checked in descending order of that bound, until the bound of the next one is too low, or too few of the domain's pageviews remain.
+ * Sketches are read only of candidates whose pageviews in the range are enough.
  *
- * A list may be read page by page. A place in it is the number of rows before it and a digest of their names: the next page is given only while
- * the same rows, in whatever order, still are the first ones. So no row comes twice, none is left out, and figures may be newer from page to page.
+ * Lists can be read page by page. A cursor holds the number of rows before it and a digest of their names: the next page is given only while the same
+ * rows, in any order, are still the first ones. So no row is repeated or left out, although figures may be newer from page to page.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -30,11 +30,11 @@ export interface TopQuestion {
   readonly listing: Listing;
   readonly range: BucketRange;
   readonly limit: number;
-  /** Where the rows begin; at the first one by default. */
+  /** Where the page begins; the first row by default. */
   readonly after?: Place | undefined;
-  /** What ranks; ties by pageviews, then by name in UTF-8 byte order. */
+  /** The order; ties by pageviews, then by name in UTF-8 byte order. */
   readonly by: 'pageviews' | 'visitors';
-  /** Whether `others` are wanted: they may have to be looked for. */
+  /** Whether to count `others`, which may take further reads. */
   readonly withOthers?: boolean;
   readonly maxFresh?: number;
 }
@@ -43,40 +43,40 @@ export interface TopRow extends Listed, Count {}
 
 export interface Top {
   readonly rows: readonly TopRow[];
-  /** The largest of the rows. */
+  /** The maximum over the rows. */
   readonly limits: EdgeLimits;
-  /** Of the domain in the range, listed or not. */
+  /** Pageviews of the domain in the range, listed or not. */
   readonly pageviews: number;
-  /** Behind the rows; undefined where no more follow, or not all could be ranked. */
+  /** Where the next page begins; undefined if no rows follow, or not all could be ranked. */
   readonly next: Place | undefined;
-  /** How many more than the rows, and those before them, the range has. */
+  /** How many further items the range has, after this page and those before it. */
   readonly others: { readonly atLeast: number; readonly atMost: number };
-  /** False where not all could be looked at: one that is not among the rows may have a higher rank. */
+  /** False if not all candidates could be checked: an unlisted one may rank higher. */
   readonly isRanked: boolean;
 }
 
-/** A place in a list of one batch view. */
+/** A position in a list, valid for one batch view. */
 const placeSchema = z.object({
   view: z.string(),
-  /** How many rows are before it. */
+  /** Number of rows before it. */
   rows: z.int().positive(),
-  /** Of their names. */
+  /** Digest of the names of these rows. */
   digest: z.string(),
 });
 export type Place = z.output<typeof placeSchema>;
 
 export const pagedTop = new Paged(placeSchema);
 
-/** Rows of a list that can be read page by page; some 200 bytes each while a page is made. */
+/** Maximum number of rows that can be read page by page; each takes about 200 bytes while a page is made. */
 const maxRows = 100_000;
 
-/** Of the realtime part, so many are told apart for one question; some 100 bytes each. */
+/** Maximum number of names of the realtime part per question; each takes about 100 bytes. */
 const usualMaxFresh = 1_000_000;
-/** Parts of the time until the deadline by which the realtime part has been read, the ranking ends, and counting others ends. */
+/** Fractions of the time until the deadline at which reading the realtime part, ranking, and counting others end. */
 const timeToRead = 0.7;
 const timeToRank = 0.85;
 const timeToCount = 0.3;
-/** So many candidates of the batch view alone are looked at to count those that are not listed. */
+/** Maximum number of candidates that are read only to count the others. */
 const looksToCount = 1_000;
 
 export async function topOf(
@@ -101,7 +101,7 @@ interface Asking {
   readonly tally: Tally;
 }
 
-/** What is to be ranked: `rank` is at most `pageviews`. */
+/** An item to rank; `rank` is at most `pageviews`. */
 interface Entry extends Listed {
   readonly rank: number;
   readonly people?: People;
@@ -112,9 +112,9 @@ type People = Count & EdgeLimits;
 class Search {
   readonly #asking: Asking;
   readonly #best: Best;
-  /** Rows of the pages before. */
+  /** Number of rows on earlier pages. */
   readonly #skipped: number;
-  /** Pageviews of the domain in the range that no candidate looked at has. */
+  /** Pageviews of the domain in the range that belong to no candidate checked so far. */
   #uncounted = 0;
   #isRanked = true;
 
@@ -122,7 +122,7 @@ class Search {
     this.#asking = asking;
     const { limit, after } = asking.question;
     this.#skipped = after?.rows ?? 0;
-    this.#best = new Best(this.#skipped + limit + 1); // one more, to know whether there is one
+    this.#best = new Best(this.#skipped + limit + 1); // one more, to see whether rows follow
   }
 
   async result(): Promise<Top> {
@@ -191,7 +191,7 @@ class Search {
     return { view, rows: read.length, digest: await this.#digestOf(read) };
   }
 
-  /** Of the names, in whatever order they are. */
+  /** Digest of the names, independent of their order. */
   async #digestOf(entries: readonly Entry[]): Promise<string> {
     const { pace } = this.#asking;
     const hash = createHash('sha256');
@@ -202,7 +202,7 @@ class Search {
     return hash.digest('base64url').slice(0, 22);
   }
 
-  /** The people of those that have not been looked at. */
+  /** Prefetches realtime cells for entries whose people were not counted yet. */
   async #prefetch(entries: readonly Entry[]): Promise<void> {
     const { generation, question } = this.#asking;
     const { from, to } = question.range;
@@ -233,7 +233,7 @@ class Search {
     }
   }
 
-  /** Each of the others has a pageview that none of those looked at has. */
+  /** Counts the items after this page. Each has at least one of the uncounted pageviews, which bounds their number. */
   async #others(candidates: Candidates, following: number): Promise<Top['others']> {
     const { pace } = this.#asking;
     for (let looks = 0; looks < looksToCount && !candidates.isDone && this.#uncounted > 0; looks++) {
@@ -242,7 +242,7 @@ class Search {
       const next = candidates.peek();
       if (next === 'more') break;
       if (next === undefined) continue;
-      if (next.fresh > 0) break; // so has every other one of the realtime part, and they are counted
+      if (next.fresh > 0) break; // all remaining realtime items are counted by `freshLeft`
       if (this.#count(next).pageviews > 0) this.#best.refused++;
       candidates.take();
     }
@@ -260,7 +260,7 @@ class Search {
     return new Candidates(batch, counts);
   }
 
-  /** Ranked as if everybody came once. */
+  /** Counts a candidate's pageviews; as its rank they are an upper bound of its visitors. */
   #count({ name, fresh }: Candidate): Entry {
     const { generation, question, tally } = this.#asking;
     tally.reset();
@@ -276,7 +276,7 @@ class Search {
     return countOf(tally, identity);
   }
 
-  /** Leaves in the tally one subject's facts of the range and nothing else. */
+  /** Resets the tally and fills it with one subject's facts in the range. */
   #tallyUp(subject: Subject, what: 'pageviews' | 'uniques'): Promise<void> {
     const { generation, question, pace, tally } = this.#asking;
     tally.reset();
@@ -287,7 +287,7 @@ class Search {
 const none = { atLeast: 0, atMost: 0 };
 const looksBetweenPauses = 256;
 
-/** Pageviews in the realtime part of the range, by name; not of all names where there are too many, or time is short. */
+/** Pageviews of the realtime part in the range, by name; `isWhole` is false if there are too many names or time is short. */
 async function realtimeCounts(
   { realtime }: PinnedGeneration,
   { listing, range, maxFresh = usualMaxFresh }: TopQuestion,
@@ -309,18 +309,18 @@ async function realtimeCounts(
 }
 
 interface Candidate extends Listed {
-  /** Its realtime pageviews in the range. */
+  /** Realtime pageviews in the range. */
   readonly fresh: number;
 }
 
-/** Of those that have been seen lately, so many are put in order first; then four times as many, and so on. */
+/** Realtime candidates are sorted in pieces: first this many, then four times as many, and so on. */
 const firstPiece = 4_096;
 
-/** Two lists, highest bound first, of those that have been seen lately and of all others. */
+/** Merges two lists of candidates in descending order of their bound: those in the realtime part, and all others in the batch view. */
 class Candidates {
   readonly #batch: Ranked;
   readonly #realtime: ReadonlyMap<string, number>;
-  /** The next ones of the realtime part in order. */
+  /** The current piece of realtime candidates, sorted. */
   #piece: readonly Listed[] = [];
   #pieceSize = firstPiece / 4;
   #nextOld = 0;
@@ -337,19 +337,19 @@ class Candidates {
     return this.#nextOld >= this.#batch.ranked.length && this.freshLeft === 0;
   }
 
-  /** Those of the realtime part that are not taken. */
+  /** Number of realtime candidates not taken yet. */
   get freshLeft(): number {
     return this.#realtime.size - this.#freshTaken;
   }
 
-  /** At most so many more are in the batch view alone. */
+  /** Upper bound of the number of remaining candidates that are only in the batch view. */
   get oldLeft(): number {
     return this.#batch.ranked.length - this.#nextOld;
   }
 
   /**
-   * The next one with its bound, the same until it is taken; 'more' when `readOn` has to be called first; undefined at the end, and now and
-   * then before, so that whoever finds nothing can pause.
+   * The next candidate with its bound; stays the same until `take`. Returns 'more' if `readOn` must be called first, and undefined at the end or
+   * after many skipped candidates, so that the caller can pause.
    */
   peek(): Candidate | 'more' | undefined {
     if (this.#nextFresh >= this.#piece.length && this.freshLeft > 0) return 'more';
@@ -373,7 +373,7 @@ class Candidates {
     }
   }
 
-  /** Puts the next piece of the realtime part in order. Throws `deadline-exceeded`. */
+  /** Sorts the next piece of realtime candidates. Throws `deadline-exceeded`. */
   async readOn(pace: Pace): Promise<void> {
     const last = this.#piece.at(-1);
     const { pageviewsOf } = this.#batch;
@@ -390,9 +390,9 @@ class Candidates {
   }
 }
 
-/** The best `limit` entries offered. */
+/** Keeps the best `limit` entries offered. */
 class Best {
-  /** How many with pageviews were offered and are not among them. */
+  /** Number of entries with pageviews that were offered and are not kept. */
   refused = 0;
   readonly #entries: BestHeap<Entry>;
 
@@ -400,7 +400,7 @@ class Best {
     this.#entries = new BestHeap(limit, compareEntries);
   }
 
-  /** Whether an entry would get in. */
+  /** Whether an entry would be kept. */
   takes(entry: Entry): boolean {
     return entry.pageviews > 0 && this.#entries.takes(entry);
   }
@@ -410,7 +410,7 @@ class Best {
     else if (entry.pageviews > 0) this.refused++;
   }
 
-  /** Throws `deadline-exceeded`. */
+  /** The kept entries, best first. Throws `deadline-exceeded`. */
   ranked(pace: Pace): Promise<readonly Entry[]> {
     return sortPaced(this.#entries.items, compareEntries, pace);
   }

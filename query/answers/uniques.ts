@@ -1,4 +1,4 @@
-/** How many different people: the sketch of every bucket that covers the range, united. */
+/** Unique visitors of a range: the union of the sketches of the buckets that cover it. */
 import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
 import { countOf, methodOf, type Answer, type Count } from './answer.js';

@@ -1,6 +1,6 @@
 /**
- * Visits of a domain, by the bucket the visit began in. Only the batch layer knows visits. All figures are sums, and sums divided by the
- * number of visits: so those of two ranges add up to those of both.
+ * Visits of a domain, counted in the bucket in which they began. From the batch layer alone; the speed layer does not know visits. All figures are
+ * sums, or sums divided by the number of visits, so the sums of adjacent ranges can be added.
  */
 import type { BatchView, VisitCell } from '../../facts/views/view.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
@@ -61,12 +61,12 @@ export function visits(
   };
 }
 
-/** Of the visits of a domain that began in a range. */
+/** Sums over the visits of a domain that began in a range. */
 export function visitsIn(batch: BatchView, domain: string, range: BucketRange): VisitSums {
   return sumOf(cellsIn(batch, domain, range));
 }
 
-/** Up to when visits are known, and why there are none. */
+/** Until when visits are known, and why there are none. */
 export function throughOf(
   batch: BatchView,
   { visits: count }: Pick<VisitSums, 'visits'>,
@@ -75,7 +75,7 @@ export function throughOf(
   return count === 0 ? { through, emptyReason: 'no-visits-in-range' } : { through };
 }
 
-/** A part of all visits; null without any. */
+/** `part` divided by the number of visits; null if there are none. */
 export function rateOf(part: number, { visits: count }: Pick<VisitSums, 'visits'>): number | null {
   return count === 0 ? null : round(part / count, 6);
 }
@@ -111,7 +111,7 @@ const figureColumns = [
 
 function figuresOf(sums: VisitSums) {
   const { visits: count, bounces } = sums;
-  // A view of an earlier version does not know these.
+  // NaN: the view was made by a version that did not count them.
   const pageviews = Number.isNaN(sums.pageviews) ? null : sums.pageviews;
   const seconds = Number.isNaN(sums.durationMs) ? null : sums.durationMs / 1_000;
   return {
@@ -125,7 +125,7 @@ function figuresOf(sums: VisitSums) {
   };
 }
 
-/** Both ascending. */
+/** @param cells ascending, like the periods */
 function seriesOf(
   cells: readonly VisitCell[],
   periods: readonly Period[],

@@ -1,6 +1,6 @@
 /**
- * Arrow IPC stream: one record batch, everything that is not a row (the total, accuracy, freshness, range, rules) as JSON
- * strings in the schema's metadata.
+ * Arrow IPC stream with one record batch. Everything that is not a row (the total, accuracy, freshness, range, rules) is in the schema's metadata as
+ * JSON.
  */
 import {
   Bool,

@@ -1,7 +1,6 @@
 /**
- * CSV by RFC 4180: CRLF, a header line, quotes where needed. Times as RFC 3339 UTC. A text that a spreadsheet would run as
- * a formula (anyone may send such a visitor id) gets an apostrophe in front; so does one that begins with an apostrophe
- * itself, so that whoever takes one off has the text back.
+ * CSV by RFC 4180: CRLF, a header line, quotes where needed, times as RFC 3339 UTC. Texts that a spreadsheet would run as a formula (visitor ids come
+ * from strangers) get an apostrophe in front. So do texts that begin with an apostrophe, so that removing one always restores the text.
  */
 import type { Cell, Column, Table } from './table.js';
 

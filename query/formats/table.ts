@@ -1,4 +1,4 @@
-/** An answer as rows: what CSV and Arrow are made from. */
+/** An answer as rows, from which CSV and Arrow are made. */
 
 /** 'time' is UTC milliseconds. */
 export type ColumnType = 'text' | 'time' | 'count' | 'number' | 'flag';

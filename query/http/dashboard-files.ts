@@ -1,6 +1,6 @@
 /**
- * Serves the dashboard: a fixed set of files, read once at start, so that no path a client sends ever reaches the file
- * system. The modules come from the build, libraries from their packages, the rest from the source tree.
+ * Serves the dashboard: a fixed set of files read at start, so a request path never reaches the file system. The modules come from the build,
+ * libraries from their packages, the rest from the source tree.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const types = {
 
 const sources = ['base.css', 'page.css', 'icon.svg', 'icons.svg'] as const;
 
-/** The handler for `/` and `/assets/...`; everything else continues. Rejects when the page has not been built. */
+/** The handler of `/` and `/assets/...`; other paths go to the next handler. Rejects if the page was not built. */
 export async function dashboardHandler(): Promise<Handler> {
   const files = await readFiles();
   return (request, response, next) => {

@@ -1,4 +1,4 @@
-/** Erasures over HTTP: asked for by admins, and followed. */
+/** The routes by which admins request erasures and follow them. */
 import { z } from 'zod';
 import { canBeErased, manyIds, type ErasureReport } from '../../facts/erasure-records.js';
 import { show } from '../../lib/errors/show.js';
@@ -10,15 +10,15 @@ import type { Engine } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { sendJson } from './send.js';
 
-/** Where erasures are asked for, and what is known of them. */
+/** Requests and reports of erasures. */
 export interface ErasureControl {
-  /** Durable on return. */
+  /** Requests an erasure; durable on return. */
   request(ids: readonly string[]): ErasureReport;
-  /** Oldest first. */
+  /** All erasures, oldest first. */
   list(): readonly ErasureReport[];
 }
 
-/** Ids of one person that one request may erase. */
+/** Maximum number of ids that one request may erase. */
 const maxIds = 100_000;
 
 const request = z.strictObject({

@@ -1,6 +1,6 @@
 /**
- * `/metrics` for Prometheus: this process's own requests, the freshness of its answers, and what the other roles say of
- * themselves on the status board (they have no port of their own).
+ * `/metrics` for Prometheus: this process's requests, the freshness of its answers, and what the other roles report on the status board, since they
+ * have no port of their own.
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Clock } from '../../lib/time/clock.js';
@@ -18,12 +18,12 @@ export interface MetricsOptions {
   readonly clock: Clock;
 }
 
-/** Numbers on the status board are taken over as they are: role, worker and the path of the number are labels. */
+/** Maximum number of values per role. Numbers on the status board are exported unchanged, with role, worker and the path of the number as labels. */
 const maxBoardNumbers = 2_000;
 
 const tupleKinds = ['emitted', 'executed', 'acked', 'failed', 'timedOut', 'queued'];
 
-/** Sums of other default metrics, gauges that are named like counters. */
+/** Default metrics that we leave out: sums of others, and gauges although named like counters. */
 const misnamed = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
@@ -34,7 +34,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #options: MetricsOptions;
   readonly #duration: Histogram;
-  /** One for each route, method and status: as few as there are. */
+  /** One per route, method and status that occurred. */
   readonly #series = new Map<string, Histogram.Internal<string>>();
   readonly #active = this.#gauge('swa_http_requests_active', 'Requests being handled.');
   readonly #generation = this.#gauge('swa_generation_number', 'Number of the batch view in use.');
@@ -104,7 +104,7 @@ export class Metrics {
     'name',
   ]);
 
-  /** Read from the status board each time: a role that is gone leaves nothing behind. */
+  /** Gauges that are reset and read from the status board each time, so that roles that are gone disappear. */
   readonly #ofBoard = [
     this.#up,
     this.#restarts,
@@ -142,7 +142,7 @@ export class Metrics {
     for (const name of misnamed) this.#registry.removeSingleMetric(name);
   }
 
-  /** One answered request. */
+  /** Records one answered request. */
   observe({ route, method, status, durationMs }: Answered): void {
     const key = `${method} ${status} ${route}`;
     let series = this.#series.get(key);
@@ -180,7 +180,7 @@ export class Metrics {
         this.#deadLetters.set(realtime?.deadLetters ?? Number.NaN);
       });
     } catch {
-      // Nothing can be pinned: the absence of numbers, and /readyz, say so.
+      // No generation can be pinned: NaN here, and /readyz, show it.
       for (const gauge of [this.#generation, this.#batchAge, this.#lagRecords, this.#lagSeconds])
         gauge.set(Number.NaN);
       this.#realtime.set(0);

@@ -1,4 +1,6 @@
-/** The query layer's routes: every inquiry, and what operators and machines ask. */
+/**
+ * The HTTP routes of the query layer: all questions, sketches, batch runs, erasures, status, and the machine endpoints (health, metrics, OpenAPI).
+ */
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { parseJsonBody } from '../../lib/http/body.js';
@@ -33,20 +35,20 @@ export interface QueryRoutesDeps {
   readonly batches: BatchControl;
   readonly erasures: ErasureControl;
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
-  /** True when the process is about to end. */
+  /** True while the process is shutting down. */
   readonly draining: () => boolean;
   /** Every route of the endpoint, for the OpenAPI document. */
   readonly mounted: () => readonly Route[];
   readonly info: ApiInfo;
 }
 
-/** Where batch runs are asked for, and what is known of them. */
+/** Requests and reports of batch runs. */
 export interface BatchControl {
-  /** Durable on return; the job's id. */
+  /** Requests a run; durable on return. Returns the job's id. */
   request(by: string): number;
   pending(): readonly PendingBatch[];
   views(): readonly PublishedView[];
-  /** Newest first, the last few. */
+  /** The last few runs, newest first. */
   runs(): readonly BatchRun[];
 }
 
@@ -124,14 +126,17 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
   });
 }
 
-/** The next page of the same question, for those who read rows, which have no place for a cursor. The reference is relative: a proxy may serve us below a path. */
+/**
+ * Sets the Link header to the next page, for clients that read rows, which cannot hold a cursor. The reference is relative because a proxy may serve
+ * us below a path.
+ */
 function linkNext(request: Request, response: Response, cursor: string): void {
   const query = new URL(request.url, 'http://localhost').searchParams;
   query.set('cursor', cursor);
   response.setHeader('Link', `<?${query.toString()}>; rel="next"`);
 }
 
-/** Pins for a client: what it has seen elsewhere must be there, and it is told what it sees now. */
+/** Pins a generation that includes what the client has seen before (`atLeastHeader`), and returns the cut to it in `cutHeader`. */
 function pinnedFor(
   { request, response }: Pick<Exchange, 'request' | 'response'>,
   engine: Engine,
@@ -282,7 +287,7 @@ async function freshnessNow(engine: Engine): Promise<Freshness | null> {
   try {
     return await engine.pinned(async (generation) => freshnessOf(engine, generation));
   } catch {
-    return null; // readiness says why
+    return null; // /readyz says why
   }
 }
 

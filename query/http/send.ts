@@ -1,6 +1,6 @@
 /**
- * How answers leave: the format the caller accepts, an ETag that names generation and cut, 304 when the caller has that
- * already, gzip where it pays.
+ * Sends answers: picks the format by Accept, sets an ETag of generation and cut, answers 304 if the client has the answer already, and compresses
+ * large bodies.
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -17,11 +17,11 @@ const gzipFromBytes = 8_192;
 const mediaTypes = { json: 'application/json', csv: 'text/csv', arrow: arrowMediaType } as const;
 export type Format = keyof typeof mediaTypes;
 const offered = Object.values(mediaTypes);
-export const formats = ['json', 'csv', 'arrow'] as const satisfies readonly Format[]; // in the order of preference
+export const formats = ['json', 'csv', 'arrow'] as const satisfies readonly Format[]; // in order of preference
 
 /**
  * Throws `not-acceptable`.
- * @param asked by the parameter `format`, before which `Accept` does not count
+ * @param asked value of the parameter `format`, which overrides `Accept`
  */
 export function formatFor(request: Request, asked?: Format): Format {
   if (asked !== undefined) return asked;
@@ -38,20 +38,20 @@ export function formatFor(request: Request, asked?: Format): Format {
 
 const answersVary = 'Accept, Accept-Encoding, Authorization, Origin';
 
-/** The headers of an answer that is right at this moment alone. */
+/** Sets the headers of an answer that must not be cached. */
 export function notKept(response: Response): void {
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('Vary', answersVary);
 }
 
 /**
- * Sets the caching headers of an answer made from a generation. True when the caller has it already: then 304 is sent. The
- * tag is weak, since lag, which is of the moment, is part of the body.
+ * Sets the caching headers of an answer from a generation. Returns true, having sent 304, if the client has it already. The tag is weak because the
+ * body contains the lag, which changes all the time.
  */
 export function notModified(request: Request, response: Response, version: string, format: string): boolean {
   const tag = `W/"${version}.${format}"`;
   response.setHeader('ETag', tag);
-  // History may change with the next batch run (two visitors turn out to be one): always ask again, cheaply.
+  // The next batch run may change history (two visitors turn out to be one), so clients must revalidate, which is cheap.
   response.setHeader('Cache-Control', 'private, no-cache');
   response.setHeader('Vary', answersVary);
   if (!hasTag(request.headers['if-none-match'], tag)) return false;
@@ -76,7 +76,7 @@ export async function sendAnswer(
   }
 }
 
-/** The lists in `data` are what the rows are made from; the total beside them is none, nor are the URLs asked for. */
+/** The body without the lists in `data` from which the rows are made. Totals stay, and so do the requested URLs. */
 function withoutRows({ data, ...rest }: Answer['body']): Readonly<Record<string, unknown>> {
   const single = Object.entries(data).filter(([name, value]) => name === 'urls' || !Array.isArray(value));
   return { data: Object.fromEntries(single), ...rest };
@@ -102,9 +102,8 @@ export async function sendBytes(
 }
 
 /**
- * Ends with a body whose Content-Length is set. ASCII written first and ended in the next tick leaves with its headers as
- * one string in one write; ended at once, node would gather it with an empty last piece, which costs a tenth of a short
- * answer.
+ * Ends a response with a body whose Content-Length is set. An ASCII string that is written first and ended in the next tick goes out together with
+ * its headers in one write. If it is ended at once, Node adds an empty last chunk, which costs a tenth of the time of a short answer.
  */
 function endAtOnce(response: Response, body: string | Uint8Array, sizeBytes: number): void {
   if (typeof body !== 'string' || body.length !== sizeBytes) {
