@@ -1,7 +1,7 @@
 /**
- * The collector: `POST /v1/events` takes one fact, an array, or NDJSON, and answers 202 only when the facts it accepted
- * are durable in the log. A refused fact gets its reason by index; the others go in. When the log cannot take more the
- * answer is 503 with Retry-After and nothing is dropped in silence: the client still has its facts.
+ * The route of the collector: `POST /v1/events` takes one fact, an array, or NDJSON, and answers 202 only when the accepted
+ * facts are durable in the log. The answer names rejected facts by index, with the reason; the others are accepted. If the
+ * log cannot accept facts, the answer is 503 with Retry-After and the client sends the facts again.
  */
 import type { Request } from 'express';
 import { z } from 'zod';
@@ -13,19 +13,19 @@ import { route, type Exchange, type Route } from '../lib/http/route.js';
 import { maxWarnings, type Candidate, type Intake, type IntakeAnswer } from './intake.js';
 import { browserKeys, type BrowserEvents } from './way-in.js';
 
-/** Largest request: bytes of body and facts in it. */
+/** Maximum size of a request: bytes of the body, and number of facts. */
 export const collectorLimits = { bodyBytes: 1024 * 1024, facts: 5_000 } as const;
 
 export interface CollectorDeps {
   readonly intake: Intake;
-  /** What takes the events of pages; undefined where no sites are configured. */
+  /** Takes requests with browser keys; undefined if no sites are configured. */
   readonly browserEvents?: BrowserEvents | undefined;
 }
 
 const factSchema = z.union([pageviewSchema, edgeSchema, exclusionSchema]);
 const factsSchema = z.union([factSchema, z.array(factSchema)]);
 const ndjsonTypes: readonly string[] = ['application/x-ndjson', 'application/ndjson'];
-/** JSON may come as text too, or without a type: what a page may send to another origin without asking first. */
+/** JSON may be sent as text/plain, or without a type, because a page can send that to another origin without a CORS preflight. */
 const bodyTypes = {
   'application/json': factsSchema,
   'text/plain': factsSchema,
@@ -83,7 +83,7 @@ async function collect(deps: CollectorDeps, exchange: Exchange, key: string | un
     .end(body);
 }
 
-/** Undefined where the request carries no browser key. */
+/** Handles a request with a browser key; undefined if it has none. */
 async function takeFromPage(
   { browserEvents }: CollectorDeps,
   exchange: Exchange,
@@ -96,7 +96,7 @@ async function takeFromPage(
     });
   }
   const { request, body: text } = exchange;
-  // An Authorization header speaks for itself: what it sends is not looked through for another key.
+  // With an Authorization header, the body is not searched for a browser key.
   if (keyInQuery === undefined && request.headers.authorization !== undefined) return undefined;
   if (keyInQuery === undefined && !mayCarryKey(text)) return undefined;
   if (Buffer.byteLength(text) > browserBodyBytes) throw tooLargeForPage();
@@ -108,10 +108,10 @@ async function takeFromPage(
   return browserEvents.take(exchange, key, value);
 }
 
-/** Largest body of a page: what browsers let a beacon have. */
+/** Maximum body of a request with a browser key: the limit of browsers for sendBeacon(). */
 const browserBodyBytes = 65_536;
 
-/** Without looking into large bodies, which pages do not send. */
+/** Whether the body may hold a browser key. Large bodies are not parsed: pages do not send them. */
 function mayCarryKey(text: string): boolean {
   return text.length <= browserBodyBytes && text.trimStart().startsWith('{');
 }
@@ -133,7 +133,7 @@ function takeFacts({ intake }: CollectorDeps, exchange: Exchange): Promise<Intak
   return intake.take(readCandidates(mediaTypeOf(request), body), defaults, { mayExclude: may('admin') });
 }
 
-/** The request's user agent where a browser sent it, which is known by headers that scripts on a server do not send. */
+/** The request's user agent if a browser sent it: browsers send headers that scripts on a server do not. */
 function browserAgent({ headers }: Request): string | undefined {
   const isBrowser = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
   return isBrowser ? headers['user-agent'] : undefined;
@@ -155,7 +155,7 @@ function readJson(text: string): readonly Candidate[] {
 
 const sendNdjson = `send it with Content-Type: ${ndjsonTypes[0]}`;
 
-/** True when the first line is a JSON object by itself. */
+/** Whether the first line is a JSON object by itself. */
 function isNdjson(text: string): boolean {
   const [first = ''] = text.trimStart().split('\n', 1);
   return first.startsWith('{') && parseJson(first).kind === 'fact';

@@ -1,7 +1,7 @@
-/** What a file is by its first bytes: text, gzip, or what has to be unpacked or converted before it can be imported. */
+/** Detects by its first bytes whether a file is text, gzip, or of a kind that must be unpacked or converted before the import. */
 import { SwaError } from '../lib/errors/errors.js';
 
-/** First bytes in hex, what writes them, and the pipe that makes text of them. */
+/** Other kinds of files: first bytes in hex, name of the kind, and the pipe that converts the file to text. */
 const others: readonly (readonly [begin: string, name: string, hint: string])[] = [
   ['fffe', 'UTF-16 (it begins with the byte order mark)', 'iconv -f UTF-16 -t UTF-8 FILE | swa import ... -'],
   ['feff', 'UTF-16 (it begins with the byte order mark)', 'iconv -f UTF-16 -t UTF-8 FILE | swa import ... -'],
@@ -14,7 +14,7 @@ const others: readonly (readonly [begin: string, name: string, hint: string])[] 
   ['50415231', 'Parquet', 'swa import --format parquet --columns ... FILE'],
 ];
 
-/** Throws `import.failed` for what is neither text nor gzip, with the way on. */
+/** Throws `import.failed`, with a hint, if the file is of a known kind other than text and gzip. */
 export function refuseOtherKinds(first: Buffer): void {
   const begin = first.toString('hex', 0, 8);
   const other = others.find(([bytes]) => begin.startsWith(bytes));

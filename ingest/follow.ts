@@ -1,6 +1,6 @@
 /**
- * The lines of a log that is being written, as they come. Ends when the file is rotated: renamed away, and a new one in its place, or truncated
- * (`copytruncate`); the new lines are then those of another file, to be followed in its turn.
+ * Reads the lines of a log while it is being written, like `tail -F`. Ends when the file is rotated: renamed and replaced by a new one, or truncated
+ * (`copytruncate`). The caller then follows the new file.
  */
 import { open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,9 +9,9 @@ import { isGzip, refuseOtherKinds } from './file-kinds.js';
 import { LineSplitter, checkFile, type ByteProgress, type LineBlock } from './lines.js';
 
 export interface FollowOptions {
-  /** How often an end is looked at again. */
+  /** Interval between reads at the end of the file. */
   readonly pollMs: number;
-  /** A renamed file is read on until nothing has come for so long: its writer may not have noticed yet. */
+  /** A renamed file is read until nothing was appended for this long, because its writer may still have it open. */
   readonly graceMs: number;
 }
 
@@ -35,7 +35,7 @@ export async function* followLines(
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
       if (bytesRead > 0) {
-        const bytes = Buffer.from(chunk.subarray(0, bytesRead)); // lines hold on to it
+        const bytes = Buffer.from(chunk.subarray(0, bytesRead)); // lines refer to these bytes
         if (position === 0) refuseCompressed(bytes, path);
         position += bytesRead;
         silentMs = 0;

@@ -1,6 +1,6 @@
 /**
- * Feeds made-up traffic into a sink. Simulated time starts in the past and runs `speedup` times as fast as the clock until it
- * has caught up with it, then at the clock's pace: so a newcomer gets hours of history in seconds and live events after.
+ * Appends generated traffic to a sink. Simulated time starts in the past, runs `speedup` times as fast as the clock until it
+ * has caught up, and then runs in real time. So a new system gets hours of history in seconds, followed by live events.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../lib/time/clock.js';
@@ -19,7 +19,7 @@ export interface GenerateOptions {
   readonly clock: Clock;
   /** Simulated time to start at, UTC ms, not after the clock. */
   readonly startMs: number;
-  /** Simulated seconds per second while behind the clock; Infinity for as fast as it goes. */
+  /** Simulated seconds per second while behind the clock; Infinity for as fast as possible. */
   readonly speedup: number;
   /** Ends after this many facts. */
   readonly maxFacts: number;
@@ -29,10 +29,10 @@ export interface GenerateOptions {
 }
 
 const turnMs = 100;
-/** Facts between two looks at the signal. */
+/** Maximum number of facts between two checks of the signal. */
 const maxSlice = 2_000;
 
-/** Resolves with the number of facts, all durable, when `maxFacts` is reached or `signal` aborts. */
+/** Resolves with the number of facts when `maxFacts` is reached or `signal` aborts; all of them are durable. Throws the sink's errors. */
 export async function generate(options: GenerateOptions): Promise<number> {
   const { clock, maxFacts, signal, startMs } = options;
   const begun = clock();

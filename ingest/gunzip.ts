@@ -1,18 +1,18 @@
 /**
- * Gzip as a stream: members one after the other (RFC 1952), and what follows the last sound one counted instead of failed on. zlib's own
- * gunzip gives an error there and drops the lines that came out of the same chunk; so headers and trailers are read here, and only the
- * data between them is inflated by zlib.
+ * Decompresses gzip as a stream of members (RFC 1952), and counts bytes after the last member instead of failing on them. zlib's own
+ * gunzip fails there and drops the output of the same chunk. So this module reads headers and trailers, and zlib only inflates the
+ * data between them.
  */
 import { createInflateRaw, crc32, type InflateRaw } from 'node:zlib';
 
-/** Longest header of a member: file name and comment have no limit of their own. */
+/** Maximum size of a member's header: the format itself does not limit file name and comment. */
 const maxHeaderBytes = 64 * 1024;
 const trailerBytes = 8;
 
 /**
- * The bytes of all members. The first must be one.
- * @param onGarbage told how many bytes follow the last member and belong to none; zeros are padding and not counted
- * Throws zlib's errors: `Z_BUF_ERROR` for a member that ends early, `Z_DATA_ERROR` for a damaged one.
+ * Yields the decompressed bytes of all members; the input must begin with one. Throws errors with zlib's codes: `Z_BUF_ERROR`
+ * if a member ends early, `Z_DATA_ERROR` if it is damaged.
+ * @param onGarbage called with the number of bytes after the last member, without leading zeros, which are padding
  */
 export async function* gunzip(
   chunks: AsyncGenerator<Buffer>,
@@ -34,7 +34,7 @@ export async function* gunzip(
   if (garbage > 0) onGarbage(garbage);
 }
 
-/** Chunks, of which some bytes may be looked at before they are taken. */
+/** Input that can be read ahead: `peek` returns bytes, `take` removes them. */
 class Input {
   readonly #chunks: AsyncGenerator<Buffer>;
   #bytes: Buffer = Buffer.alloc(0);
@@ -43,7 +43,7 @@ class Input {
     this.#chunks = chunks;
   }
 
-  /** At least `count` bytes, fewer at the end of the input; they are not taken. */
+  /** Returns at least `count` bytes, or fewer at the end of the input, without removing them. */
   async peek(count: number): Promise<Buffer> {
     while (this.#bytes.length < count) {
       const next = await this.#chunks.next();
@@ -57,7 +57,7 @@ class Input {
     this.#bytes = this.#bytes.subarray(count);
   }
 
-  /** Takes the rest; its bytes from the first that is not zero. */
+  /** Removes the rest of the input and returns its length in bytes without leading zeros. */
   async countRest(): Promise<number> {
     let count = 0;
     for (let bytes = await this.peek(1); bytes.length > 0; bytes = await this.peek(1)) {
@@ -69,11 +69,11 @@ class Input {
   }
 }
 
-/** Of the flags; the bits above are reserved. */
+/** Largest valid flags byte: the bits above are reserved. */
 const maxFlags = 31;
 const [hasCrc, hasExtra, hasName, hasComment] = [2, 4, 8, 16];
 
-/** Bytes of the header at the front; undefined for what is not one. */
+/** Length in bytes of the header at the start of `input`; undefined if there is no valid header. */
 async function readHeader(input: Input): Promise<number | undefined> {
   const fixed = await input.peek(10);
   if (fixed.length < 10 || fixed[0] !== 0x1f || fixed[1] !== 0x8b || fixed[2] !== 8) return undefined;
@@ -99,7 +99,7 @@ async function readHeader(input: Input): Promise<number | undefined> {
   return (await input.peek(size)).length < size ? undefined : size;
 }
 
-/** Of the data at the front of `input`, which is taken together with the trailer. */
+/** Yields the data of the member whose header was just read, and removes data and trailer from `input`. */
 async function* inflateMember(input: Input): AsyncGenerator<Buffer> {
   const zlib = createInflateRaw({ chunkSize: 256 * 1024 });
   let checksum = 0;

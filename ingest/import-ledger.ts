@@ -1,11 +1,11 @@
 /**
- * What was imported: a small file for each import under `<data>/imports/`, with the part of each file that it took. By them an
- * import can be taken back, and a file that is imported again goes on where it ended.
+ * The records of imports: one small file per import in `<data>/imports/`, with the lines that it took from each file. They allow
+ * taking an import back, and importing only the new lines of a file that was imported before.
  *
- * A file is known by the hash of its first 4 KB (of what a gzip holds, so a rotated and compressed log is the same file) and by
- * the options it was imported with. That its lines up to where it ended are the same, too, is seen as they are passed over
- * (import.ts): so two files that begin alike are never taken for one. All these hashes are keyed by the data directory's secret: an
- * address cannot be guessed from the hash of a line that holds it.
+ * A file is identified by the hash of its first 4 KB (decompressed, so a rotated and compressed log is the same file) and by
+ * the options it was imported with. The import itself checks that all known lines are the same (import.ts), so two files with the
+ * same beginning are never confused. All hashes are keyed with the data directory's secret, so that an address cannot be guessed
+ * from the hash of a line that contains it.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
@@ -25,13 +25,13 @@ const count = z.number().int().nonnegative();
 
 const fileSchema = z.object({
   path: z.string(),
-  /** As it was named then: what the lines were read by. */
+  /** Format and options that the lines were read with, as `optionsKey` returns them. */
   options: z.string(),
   head: z.object({ sizeBytes: count, hash: z.string() }),
-  /** The lines taken, from 0, half-open; those before were taken by earlier imports. */
+  /** The lines taken: half-open range, counted from 0. Earlier imports took the lines before. */
   fromLine: count,
   toLine: count,
-  /** Over all lines before `toLine`. */
+  /** Hash over all lines before `toLine`. */
   linesHash: z.string(),
   /** The earlier imports that took the lines before `fromLine`. */
   after: z.array(z.string()),
@@ -41,31 +41,31 @@ export type ImportedFile = Readonly<z.infer<typeof fileSchema>>;
 const recordSchema = z.object({
   id: z.string(),
   startedAt: z.number(),
-  /** Null while it runs, and when its process was ended. */
+  /** UTC ms. Null while the import runs, or if it was interrupted. */
   endedAt: z.number().nullable(),
   paths: z.array(z.string()),
   files: z.array(fileSchema),
   read: count,
   accepted: count,
-  /** Set before the exclusion is sent: from then on the files are not known any more. */
+  /** UTC ms. Set before the exclusion is sent; from then on the record is ignored when files are looked up. */
   undoneAt: z.number().nullable(),
-  /** The exclusion is durable. */
+  /** Whether the exclusion that takes the import back is durable. */
   isExcluded: z.boolean(),
 });
 export type ImportRecord = Readonly<z.infer<typeof recordSchema>>;
 
-/** The record of an import; undefined where there is none. */
+/** The record of an import; undefined if there is none. */
 export function findImport(dataDir: string, id: string): ImportRecord | undefined {
   return listImports(dataDir).find((record) => record.id === id);
 }
 
-/** Sorts by time: '20260301T101500Z-3f2a'. */
+/** A new id, such as '20260301T101500Z-3f2a'. Ids sort by time. */
 export function newImportId(startedAt: number): string {
   const time = new Date(startedAt).toISOString().replace(/[-:]|\.\d+/g, '');
   return `${time}-${randomBytes(2).toString('hex')}`;
 }
 
-/** Durable when it returns. Throws `import.failed`, retryable when the disk is full. */
+/** Writes a record, durable on return. Throws `import.failed`, retryable if the disk is full. */
 export function saveImport(dataDir: string, record: ImportRecord): void {
   const dir = roomOf(dataDir, 'imports');
   const path = join(dir, `${record.id}.json`);
@@ -80,7 +80,7 @@ export function saveImport(dataDir: string, record: ImportRecord): void {
   }
 }
 
-/** Oldest first; damaged records and those of later versions are left out. */
+/** All records, oldest first, except damaged ones and those of later versions. */
 export function listImports(dataDir: string): ImportRecord[] {
   return namesIn(roomOf(dataDir, 'imports'))
     .filter((name) => name.endsWith('.json'))
@@ -89,7 +89,7 @@ export function listImports(dataDir: string): ImportRecord[] {
       const text = readIfThere(join(roomOf(dataDir, 'imports'), name));
       return (text === undefined ? undefined : validJson(recordSchema, text)) ?? [];
     })
-    .toSorted((a, b) => a.startedAt - b.startedAt); // ids tell seconds only
+    .toSorted((a, b) => a.startedAt - b.startedAt); // ids hold the time in seconds only
 }
 
 function namesIn(dir: string): string[] {
@@ -103,7 +103,7 @@ function namesIn(dir: string): string[] {
 
 const headBytes = 4_096;
 
-/** The first bytes of a file, of a gzip those of what it holds. */
+/** The first 4 KB of a file, decompressed if it is gzip. */
 async function headOf(path: string): Promise<Buffer> {
   const file = await open(path);
   try {
@@ -116,7 +116,7 @@ async function headOf(path: string): Promise<Buffer> {
   }
 }
 
-/** As far as the bytes at hand go, and none of what is damaged. */
+/** Decompresses up to 4 KB from the first bytes of a gzip file; ignores errors. */
 async function unzippedHead(zipped: Buffer): Promise<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   try {
@@ -125,7 +125,7 @@ async function unzippedHead(zipped: Buffer): Promise<Buffer> {
       if (head.length >= headBytes) break;
     }
   } catch {
-    // the import will say what is wrong with the file
+    // the import will report what is wrong with the file
   }
   return head;
 }
@@ -134,38 +134,39 @@ async function* only(chunk: Buffer): AsyncGenerator<Buffer> {
   yield chunk;
 }
 
-/** How far imports have come in a file. */
+/** The lines at the beginning of a file that earlier imports took. */
 export interface KnownPart {
   readonly lines: number;
+  /** Hash over these lines. */
   readonly hash: string;
-  /** The imports that took them. */
+  /** Ids of the imports that took them. */
   readonly by: readonly string[];
 }
 
-/** What is known of a file before it is imported. */
+/** What the records know about a file before it is imported. */
 export interface FileState {
   readonly head: ImportedFile['head'];
   readonly options: string;
-  /** Undefined for a file that begins like no other with these options. */
+  /** Undefined if no import with these options took a file with the same beginning. */
   readonly known: KnownPart | undefined;
 }
 
-/** Keys the hashes of an import's record; empty in a data directory without a secret. */
+/** The key of the hashes in records; empty in a data directory without a secret. */
 export function importKey(dataDir: string): string {
   return secretFor('imports', dataDir) ?? '';
 }
 
-/** Of what the lines of a file are read by. */
+/** Serializes the format and options that the lines of a file are read with. */
 export function optionsKey(format: unknown): string {
   return JSON.stringify(format);
 }
 
 /**
- * Looks a file up among earlier imports. Throws `import.known` when it was imported with other options and is not to be
- * imported again.
+ * Looks a file up in the records of earlier imports. Throws `import.known` if it was imported with other options only, unless
+ * `again` is set.
  *
- * @param again imports the file from its beginning, whatever is known of it
- * @param key of the hashes in the records
+ * @param again ignore earlier imports of the file
+ * @param key key of the hashes in the records
  */
 export async function lookUp(
   records: readonly ImportRecord[],
@@ -194,7 +195,7 @@ export async function lookUp(
   return { ...state, known: coveredBy(same.filter(({ file }) => file.options === options)) };
 }
 
-/** How far from the first line on imports have taken a file together. */
+/** The lines from the first on that these imports took together, without a gap. */
 function coveredBy(
   parts: readonly { readonly id: string; readonly file: ImportedFile }[],
 ): KnownPart | undefined {
@@ -208,7 +209,7 @@ function coveredBy(
   return covered;
 }
 
-/** The imports that went on in a file where this one ended. */
+/** The imports that continued in a file where this one ended. */
 export function reliedOn(records: readonly ImportRecord[], id: string): ImportRecord[] {
   return records.filter(
     (record) =>
@@ -216,7 +217,7 @@ export function reliedOn(records: readonly ImportRecord[], id: string): ImportRe
   );
 }
 
-/** Whether a file whose first bytes are these may be one whose first bytes had this hash when there were fewer of them. */
+/** Whether a recorded head is a prefix of `head`, so that this may be the same file, grown. */
 function beginsLike(head: Buffer, { sizeBytes, hash }: ImportedFile['head'], key: string): boolean {
   return sizeBytes > 0 && sizeBytes <= head.length && hashOf(head.subarray(0, sizeBytes), key) === hash;
 }

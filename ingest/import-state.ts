@@ -1,31 +1,31 @@
-/** What an import has done so far, as it stands on the status board. Without the importer itself, so that showing it loads nothing of that. */
+/** Counts and state of an import, as shown on the status board. Separate from the importer, so that showing them does not load it. */
 import { z } from 'zod';
 
 const importCountsSchema = z.object({
   read: z.number(),
   accepted: z.number(),
-  /** Lines with an eventId of their own that repeat a line before them: type, eventId, visitor, URL and user agent, or ids, are equal. */
+  /** Lines with their own eventId that repeat an earlier line: type, eventId, visitor, URL and user agent (or the ids of an edge) are equal. */
   repeated: z.number().default(0),
-  /** Lines that are well and no pageview by the options of the import: the status, the method, static files. */
+  /** Valid lines that are not pageviews by the import's options: status, method, static files. */
   filtered: z.number(),
-  /** Lines that cannot be read, or that the door refuses. */
+  /** Lines that cannot be parsed, or that the door rejects. */
   rejected: z.number(),
   /** Filtered and rejected lines by reason. */
   filteredBy: z.record(z.string(), z.number()).default({}),
   rejectedBy: z.record(z.string(), z.number()).default({}),
-  /** Pageviews among the accepted that the bot rule leaves out of every answer. */
+  /** Accepted pageviews that the bot rule leaves out of every answer. */
   bots: z.number().default(0),
-  /** On the way into the sink; at the end only those of a sink that failed. */
+  /** Facts on their way into the sink. Not 0 at the end only if the sink failed. */
   unconfirmed: z.number(),
-  /** What was changed about accepted and repeated lines; several a line may be. */
+  /** Warnings about accepted and repeated lines; a line may have several. */
   warnings: z.number().default(0),
-  /** Lines at the begin of the file that earlier imports have taken. Not in `read`. */
+  /** Lines at the beginning of the file that earlier imports took. Not in `read`. */
   known: z.number().default(0),
-  /** NUL bytes that were passed over: see lines.ts. */
+  /** NUL bytes that were skipped: see lines.ts. */
   nulBytes: z.number().default(0),
-  /** Bytes after the end of gzip data that are not gzip. They were not read. */
+  /** Bytes after the end of gzip data that are not gzip, and were ignored. */
   garbageBytes: z.number().default(0),
-  /** 1 when the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
+  /** 1 if the file ended within a line, which was left for a later import: see `isWhole`. Not in `read`. */
   waiting: z.number().default(0),
 });
 export type ImportCounts = z.infer<typeof importCountsSchema>;
@@ -49,7 +49,7 @@ export function newImportCounts(): ImportCounts {
   };
 }
 
-/** Reasons told apart; some come from outside. */
+/** Maximum number of reasons counted by name: some contain text from the input. */
 const maxReasons = 40;
 
 export function countReason(by: Record<string, number>, reason: string, lines = 1): void {
@@ -63,7 +63,7 @@ export const importStateSchema = importCountsSchema.extend({
   file: z.string(),
   /** Interrupted: the process ended first, or lost the job's lease; the next worker that takes the job repeats the import. */
   state: z.enum(['running', 'interrupted', 'done', 'failed']),
-  /** Why it failed, was interrupted or waits, what it left, or where its rejected lines are. */
+  /** Why the import failed, was interrupted or waits; or the path of its rejected lines. */
   note: z.string().nullable(),
 });
 export type ImportState = Readonly<z.infer<typeof importStateSchema>>;

@@ -1,7 +1,7 @@
 /**
- * Works off the imports that were left as jobs, one at a time, in the process that is the log's writer. A job is taken from the
- * single-consumer queue and acknowledged when its last fact is durable; if this process dies before that, the next one does it
- * again, and repeated lines count once. While the log cannot take facts, the import waits where it is.
+ * Runs queued imports one at a time, in the process that is the log's writer. A job is leased from the single-consumer
+ * queue and acknowledged when its last fact is durable. If the process dies before that, the next one repeats the import,
+ * and repeated lines count once. While the log cannot accept facts, the import waits.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newImportCounts, type ImportCounts, type ImportState } from './import-state.js';
@@ -26,21 +26,21 @@ export interface ImportWorkerOptions {
   readonly bots: Pick<BotRule, 'excludes' | 'mode'>;
   readonly formatOf: FormatOf;
   readonly clock: Clock;
-  /** Called when an import moves on, ends or fails. */
+  /** Called when an import makes progress, ends or fails. */
   readonly onChange: (state: ImportState) => void;
 }
 
 const pollMs = 1_000;
 const renewEveryMs = 20_000;
 const retryDelayMs = 10_000;
-/** An import that failed this often in one process is given up; its last error stays on the status board. */
+/** An import is given up after this many failures in one process; its last error stays on the status board. */
 const maxFailures = 3;
 
 export class ImportWorker {
   readonly #options: ImportWorkerOptions;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
-  /** By job. Not the queue's attempts: an end of the process is not a failure of the import. */
+  /** Failures by job. The queue's attempts also count the ends of a process, which are not failures of the import. */
   readonly #failures = new Map<number, number>();
 
   constructor(options: ImportWorkerOptions) {
@@ -48,14 +48,14 @@ export class ImportWorker {
     this.#ended = this.#work();
   }
 
-  /** Stops after the batch under way; an unfinished import stays in the queue. */
+  /** Stops after the current batch; an unfinished import stays in the queue. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#ended;
     await this.#options.jobs.close();
   }
 
-  /** Never rejects: what goes wrong with the queue is said, and the next job is taken. */
+  /** Never rejects: errors of the queue are reported with `onChange`, and the next job is taken. */
   async #work(): Promise<void> {
     const { jobs, onChange } = this.#options;
     const { signal } = this.#stopping;
@@ -109,7 +109,7 @@ export class ImportWorker {
     }
   }
 
-  /** Leaves the job to be taken again, or gives it up; what passes by itself, as a full disk, does not count. */
+  /** Returns the job to the queue, or gives it up. Retryable errors, such as a full disk, do not count as failures. */
   #fail(id: number, error: unknown): void {
     const { jobs } = this.#options;
     const isPassing = error instanceof SwaError && error.retryable;
@@ -155,7 +155,7 @@ export class ImportWorker {
   }
 }
 
-/** True for the queue's word that this worker does not hold the job any more. */
+/** Whether the error says that this worker has lost the job's lease. */
 function isLost(error: unknown): boolean {
   return hasCode(error, 'queue.unknown-item');
 }

@@ -1,6 +1,6 @@
 /**
- * The intake: what a request brought goes through the door into the log, and the answer says what became of each. It is durable when
- * `take` returns. When the log cannot take more nothing is acknowledged: the client still has its facts.
+ * The intake: passes the items of a request through the door and appends the facts to the log. The answer says what became
+ * of each item. Accepted facts are durable when `take` returns; if the log cannot accept facts, none is acknowledged.
  */
 import { admit, type FactDefaults, type Warning } from '../facts/door.js';
 import { isExclusion, type Fact } from '../facts/fact.js';
@@ -11,7 +11,7 @@ import { HttpProblem } from '../lib/http/problem.js';
 import type { Clock } from '../lib/time/clock.js';
 import type { LogWriter, NewRecord } from '../log/log.js';
 
-/** Warnings in an answer. */
+/** Maximum number of warnings in an answer. */
 export const maxWarnings = 100;
 
 export interface IntakeDeps {
@@ -21,15 +21,15 @@ export interface IntakeDeps {
   readonly counters: CollectorCounters;
 }
 
-/** What the collector has done since it started, for status and metrics. */
+/** Counters since the collector started, for status and metrics. */
 export interface CollectorCounters {
   accepted: number;
   rejected: number;
-  /** What was changed about accepted facts. */
+  /** Warnings about accepted facts. */
   warnings: number;
-  /** Rejections by the field that was refused. */
+  /** Rejected facts by the field that caused it. */
   readonly rejectedByField: Map<string, number>;
-  /** Requests that got a 503. */
+  /** Requests answered with 503. */
   unavailable: number;
 }
 
@@ -37,14 +37,14 @@ export function newCounters(): CollectorCounters {
   return { accepted: 0, rejected: 0, warnings: 0, rejectedByField: new Map(), unavailable: 0 };
 }
 
-/** One of the things a request brought. */
+/** One item of a request. */
 export type Candidate =
   | { readonly kind: 'fact'; readonly value: unknown; readonly warnings?: readonly Warning[] }
   | { readonly kind: 'refused'; readonly field: string; readonly reason: string }
-  /** Asked for in good order, and makes no fact. */
+  /** Valid, but does not become a fact. */
   | { readonly kind: 'passed'; readonly warnings: readonly Warning[] };
 
-/** What the sender may besides facts that add something. */
+/** What the sender may send besides pageviews and edges. */
 export interface IntakeRights {
   readonly mayExclude: boolean;
 }
@@ -56,7 +56,7 @@ export interface IntakeAnswer {
   readonly moreWarnings?: number;
 }
 
-/** How long facts are checked before others get their turn. */
+/** Maximum time of checking facts before the event loop gets a turn. */
 const sliceMs = 8;
 
 export class Intake {
@@ -71,8 +71,8 @@ export class Intake {
   }
 
   /**
-   * Takes what a request brought, in its order. Throws `log-unavailable` when the log cannot take facts right now: then none of
-   * them is acknowledged.
+   * Takes the items of a request in order. Throws `log-unavailable` if the log cannot accept facts right now: then no fact
+   * is acknowledged.
    */
   async take(
     candidates: readonly Candidate[],
@@ -137,7 +137,7 @@ type Outcome =
   | { readonly ok: true; readonly fact?: Fact; readonly warnings: readonly Warning[] }
   | { readonly ok: false; readonly field: string; readonly reason: string };
 
-/** Exclusions change all answers, those of history too: whoever may send pageviews need not be trusted with that. */
+/** Rejects exclusions without the right to send them: they change all answers, including those about the past. */
 function allowed(outcome: Outcome, { mayExclude }: IntakeRights): Outcome {
   if (mayExclude || !outcome.ok || outcome.fact === undefined || !isExclusion(outcome.fact)) return outcome;
   const { type } = outcome.fact;
@@ -157,10 +157,10 @@ function outcomeOf(
   return { ...admission, warnings: [...candidate.warnings, ...admission.warnings] };
 }
 
-/** Names told apart: clients choose some of them. */
+/** Maximum number of names counted separately: clients choose some of them. */
 const maxNames = 64;
 
-/** Counts one more of a name; what comes when there are too many names is counted as 'other'. */
+/** Adds one to the count of a name; when there are `maxNames` names, new ones are counted as 'other'. */
 export function countByName(counts: Map<string, number>, name: string): void {
   const known = counts.has(name) || counts.size < maxNames ? name : 'other';
   counts.set(known, (counts.get(known) ?? 0) + 1);

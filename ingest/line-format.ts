@@ -1,66 +1,66 @@
 /**
- * The port between an import and the formats of files: a format reads a line and says which fact it is, or why it is none. NDJSON of facts is
- * read here (`ndjson.ts`); the formats of web servers are read around the core, in `ways-in/logs/`, and are given to the import.
+ * The interface between an import and file formats: a format turns a line into a fact, or says why it is not one. NDJSON of facts is
+ * built in (`ndjson.ts`); the log formats of web servers are outside the core, in `ways-in/logs/`, and are passed to the import.
  */
 import type { ByteProgress, LineBlock } from './lines.js';
 
-/** What a line is. Reasons are texts of a bounded set, so that they can be counted; what the line says goes into `value`. */
+/** Result of reading a line. Reasons are from a bounded set, so that they can be counted; text of the line goes into `value`. */
 export type LineResult =
   | {
       readonly kind: 'fact';
-      /** For the door. */
+      /** Input of the door. */
       readonly value: object;
-      /** Tells equal lines of several sites apart where lines do not name theirs: part of the eventId. */
+      /** Part of the eventId: distinguishes equal lines of several sites if lines do not name their site; else ''. */
       readonly site: string;
-      /** The format that read it, where it is not the file's. */
+      /** Name of the format that read the line, if it is not the file's. */
       readonly by?: string;
     }
   | { readonly kind: 'filtered'; readonly reason: string }
   | { readonly kind: 'rejected'; readonly reason: string; readonly value?: string };
 
 export interface LineReader {
-  /** What was chosen for this file, for people, as far as it was read: `{ format: 'combined (detected)', host: 'www.example.org' }`. */
+  /** What was chosen for this file so far, for people: `{ format: 'combined (detected)', host: 'www.example.org' }`. */
   readonly about: Readonly<Record<string, string>>;
-  /** Called once a line, in the order of the file. Never throws. What it says depends on nothing but the line and the state lines before it. */
+  /** Called once per line, in file order. Never throws. The result depends only on the line and on the state lines before it. */
   read(line: string): LineResult;
   /**
-   * What a line changes for those after it: a name for it, so that of all lines with one name the last alone has to be read again by whoever
-   * reads on from there. Undefined for nearly all lines. Such lines begin with `#`. Absent where a format has none.
+   * If the line changes how later lines are read, the name of the state that it sets; a reader that starts later in the file only
+   * has to read the last line of each name. Undefined for nearly all lines. State lines begin with `#`. Absent if the format has none.
    */
   stateOf?(line: string): string | undefined;
-  /** Told how many lines another format than the file's has read. */
+  /** Called with the number of lines that another format than the file's has read. */
   readByOther?(format: string, lines: number): void;
-  /** Whether a text without a line end shows by itself that it is a whole line. */
+  /** Whether text without a line end is certainly a complete line. */
   isWhole(text: string): boolean;
 }
 
 export interface FileFormat {
   /**
-   * Starts a file. Throws a SwaError when the file is of another format, or an option is missing.
+   * Opens a file. Throws a SwaError if the file is of another format, or an option is missing.
    * @param first the first lines of the file, at least one
    */
   open(first: readonly string[]): LineReader;
-  /** A key for eventIds made of lines, where lines hold what must not be found by guessing (addresses). */
+  /** Key of the hashes in line eventIds, if lines contain text that must not be found by guessing (addresses). */
   readonly lineKey?: () => string;
-  /** How another thread gets the same format; undefined where only this one can read it. */
+  /** How another thread gets the same format; undefined if only this thread can read it. */
   readonly elsewhere?: FormatElsewhere;
-  /** The rows of a file that does not consist of lines of text; undefined where it does. */
+  /** Reads a file that does not consist of text lines; undefined if it does. */
   readonly rows?: (path: string, progress: ByteProgress) => AsyncGenerator<LineBlock>;
 }
 
-/** A module that exports `formatOf: FormatOf`, by its URL, and what that is given. */
+/** URL of a module that exports `formatOf: FormatOf`, and the `stored` argument for it. */
 export interface FormatElsewhere {
   readonly module: string;
   readonly stored: unknown;
 }
 
 /**
- * The format that a job names. Throws a SwaError when it is unknown, or its options are not valid.
- * @param addressKey the data directory's key for what is made of addresses; asked for when it is needed
+ * Makes the format that a job names. Throws a SwaError if it is unknown or its options are not valid.
+ * @param addressKey returns the data directory's key for hashing addresses; called only if it is needed
  */
 export type FormatOf = (stored: unknown, addressKey: () => string) => Promise<FileFormat>;
 
-/** Shown with a reason. */
+/** The reason, with the first 80 characters of the value if there is one. */
 export function withValue({ reason, value }: { readonly reason: string; readonly value?: string }): string {
   return value === undefined ? reason : `${reason}: '${value.slice(0, 80)}'`;
 }

@@ -1,4 +1,4 @@
-/** NDJSON: one fact a line, as `POST /v1/events` takes it. */
+/** The NDJSON format: one fact per line, as `POST /v1/events` takes it. */
 import { z } from 'zod';
 import { SwaError } from '../lib/errors/errors.js';
 import type { FileFormat, FormatOf, LineReader, LineResult } from './line-format.js';
@@ -27,7 +27,7 @@ function readFact(line: string): LineResult {
 
 const factTypes: readonly string[] = ['pageview', 'equiv', 'retract', 'exclude', 'include'];
 
-/** True for a line that is a fact of ours, whether or not the door takes it. */
+/** Whether a line is a JSON object with a `type` of facts; the door may still reject it. */
 export function isFactLine(line: string): boolean {
   const result = readFact(line);
   return (
@@ -40,7 +40,7 @@ export function isFactLine(line: string): boolean {
 
 export const ndjsonSchema = z.object({ name: z.literal('ndjson') });
 
-/** The formats the core knows by itself. */
+/** The built-in formats: NDJSON only. Rejects with `import.failed` for any other. */
 export const formatOf: FormatOf = (stored) => {
   if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
   const name = z.object({ name: z.string() }).safeParse(stored).data?.name ?? 'without a name';

@@ -1,4 +1,4 @@
-/** Imports with a record in the ledger: from the start of the import to its end, file by file. */
+/** An import that keeps a record in the ledger, file by file from its start to its end. */
 import type { Clock } from '../lib/time/clock.js';
 import { importFile, type ImportOptions, type TakenLines } from './import.js';
 import {
@@ -18,13 +18,13 @@ import type { ImportCounts } from './import-state.js';
 export interface RecordedOptions {
   readonly dataDir: string;
   readonly clock: Clock;
-  /** The format and its options as they stand in a job: what lines are read by. */
+  /** The format and its options, as stored in a job. */
   readonly stored: unknown;
-  /** As they are to be shown; '-' for stdin. */
+  /** Paths as shown to people; '-' for stdin. */
   readonly paths: readonly string[];
-  /** From the beginning of each file, whatever is known of it. */
+  /** Import each file from its beginning, whatever earlier imports took. */
   readonly again: boolean;
-  /** Of an import that is begun once more; a new one without. */
+  /** Id of an import that is repeated; undefined for a new one. */
   readonly id?: string | undefined;
 }
 
@@ -32,7 +32,7 @@ export class RecordedImport {
   readonly id: string;
   readonly #options: RecordedOptions;
   readonly #key: string;
-  /** What earlier tries of this import have counted. */
+  /** Counts of earlier attempts of this import. */
   readonly #before: Pick<ImportRecord, 'read' | 'accepted'>;
   #record: ImportRecord;
 
@@ -57,7 +57,7 @@ export class RecordedImport {
     };
   }
 
-  /** Looks all files up before any is imported. Throws `import.known`, and what reading their first bytes throws. */
+  /** Looks up all files before any is imported. Throws `import.known` or `import.failed`. */
   async check(): Promise<void> {
     const { dataDir, paths } = this.#options;
     const records = listImports(dataDir);
@@ -71,12 +71,12 @@ export class RecordedImport {
     return lookUp(records, path, optionsKey(stored), again, this.#key);
   }
 
-  /** From here on it can be taken back. */
+  /** Writes the record. From here on the import can be taken back. */
   begin(): void {
     saveImport(this.#options.dataDir, this.#record);
   }
 
-  /** As `importFile`, for one of the files. */
+  /** Imports one of the files, like `importFile`, and records which lines were taken. */
   async take(
     options: Omit<ImportOptions, 'importId' | 'known' | 'trailKey' | 'onTaken' | 'clock'>,
     counts: ImportCounts,

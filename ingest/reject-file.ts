@@ -1,4 +1,4 @@
-/** The file of rejected lines, one JSON object a line, made when the first one comes; the first few are kept to be shown. */
+/** Writes rejected lines to a file, one JSON object per line. Creates it at the first line, and keeps the first few lines to show them. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
@@ -15,12 +15,12 @@ export class RejectFile {
   count = 0;
   #fd: number | undefined;
 
-  /** @param path without one, lines are only counted and the first ones kept */
+  /** @param path without a path, lines are only counted and the first ones kept */
   constructor(path: string | undefined) {
     this.path = path;
   }
 
-  /** Throws `import.failed` when the file cannot be written; retryable when the disk is full. */
+  /** Throws `import.failed` if the file cannot be written; retryable if the disk is full. */
   add(line: RejectedLine): void {
     this.count++;
     if (this.first.length < shown) this.first.push(line);
@@ -43,10 +43,10 @@ export class RejectFile {
   }
 }
 
-/** File names have 255 bytes; there is room for the time behind these. */
+/** File names may have 255 bytes; this leaves room for the time and the extension. */
 const maxNameBytes = 200;
 
-/** Where the rejects of an import go unless someone says otherwise: a name of its own in the data directory. */
+/** Default path for the rejected lines of an import: a new name in the data directory. */
 export function defaultRejectPath(dataDir: string, importedPath: string, clock: Clock): string {
   const stamp = new Date(clock()).toISOString().replace(/[:.]/g, '-');
   const name = importedPath === '-' ? 'stdin' : basename(importedPath);

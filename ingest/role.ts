@@ -1,6 +1,6 @@
 /**
- * The collector at work: the log's writer, the routes and the import jobs that feed it, and its entry on the status board. `swa start` mounts the
- * routes on its one endpoint, and opens the log again when it could not; `startCollector` serves them on a port of their own.
+ * The collector role: the log's writer, the routes and queued imports that add facts to it, and its entry on the status board. `swa start` mounts
+ * the routes on its one endpoint and retries opening the log; `startCollector` serves the routes on a port of their own.
  */
 import type { ImportState } from './import-state.js';
 import { LogErasing } from '../facts/erase-log.js';
@@ -26,31 +26,31 @@ import { Intake, newCounters } from './intake.js';
 import type { OpenWayIn, WayIn } from './way-in.js';
 
 export interface Collector {
-  /** May be mounted before the log is open: until it is, facts are refused with `log.unavailable`. */
+  /** May be mounted before the log is open: until then, facts are rejected with `log.unavailable`. */
   readonly routes: readonly Route[];
   /** Throws `log.unavailable` while it is not open. */
   readonly log: LogWriter;
   /**
-   * Takes the log for writing. Throws `data-dir.in-use` when another process is its writer; then nothing stays open, and it may be
-   * called again. Stop what it gives when no request can come any more.
+   * Opens the log for writing. Throws `data-dir.in-use` if another process is its writer; then nothing stays open, and it may be
+   * called again. Stop the returned role when no more requests can arrive.
    */
   open(): Promise<RunningRole>;
-  /** Says on the status board where the routes are served. */
+  /** Reports on the status board where the routes are served. */
   listening(url: string): void;
-  /** Call after what `open` gave has been stopped. */
+  /** Call after the role that `open` returned has stopped. */
   close(): void;
 }
 
-/** What the core does not know, and is given. */
+/** Parts outside the core that the collector may be given. */
 export interface AroundCore {
-  /** The formats of files that imports left as jobs may have. */
+  /** File formats of queued imports; only NDJSON without it. */
   readonly formatOf?: FormatOf;
   readonly openWayIn?: OpenWayIn;
 }
 
 const reportEveryMs = 1_000;
 
-/** What may go wrong while the collector continues. */
+/** Problems that do not stop the collector. */
 type Trouble =
   | 'facts are rejected'
   | 'the log is not trimmed'
@@ -58,7 +58,7 @@ type Trouble =
   | 'background imports are waiting';
 
 /**
- * The collector, before its log is open. Throws what is wrong with the data directory as a whole, and `config.invalid`.
+ * Makes the collector without opening its log. Throws `config.invalid` and the errors of `openDataDir`.
  */
 export async function makeCollector(context: RoleContext, around: AroundCore = {}): Promise<Collector> {
   openDataDir(context.config, (text) => context.logger.warn(text));
@@ -77,7 +77,7 @@ class MadeCollector implements Collector {
   #wayIn: WayIn | undefined;
   #log: LogWriter | undefined;
   #whyNotOpen: unknown;
-  /** While the log is open. */
+  /** Defined while the log is open. */
   #status: StatusReporter | undefined;
   #url = '';
   #lastImport: ImportState | null = null;
@@ -160,7 +160,7 @@ class MadeCollector implements Collector {
     this.#status = new StatusReporter({ dataDir: config.dataDir, role: 'collector', clock });
     this.#report();
     return {
-      done: new Promise(() => undefined), // a collector ends only when it is told to
+      done: new Promise(() => undefined), // a collector ends only by `stop`
       stop: async () => {
         this.#log = undefined;
         await closers.close();
@@ -170,7 +170,7 @@ class MadeCollector implements Collector {
     };
   }
 
-  /** Undefined, and said, when their queue cannot be opened: facts that are sent are taken all the same. */
+  /** Opens the queue of imports. If that fails, reports it and returns undefined; the collector still accepts facts. */
   #openImports(log: LogWriter): ImportWorker | undefined {
     const { config, clock, logger } = this.#context;
     let jobs: JobQueue<'import'>;
@@ -205,7 +205,7 @@ class MadeCollector implements Collector {
     }
   }
 
-  /** Once it is known where, and while the log is open: a role that failed is reported by who starts it again. */
+  /** Reports the status once the address is known and while the log is open. The supervisor reports a failed role. */
   #report(): void {
     if (this.#url === '') return;
     this.#status?.report({
@@ -232,7 +232,7 @@ class MadeCollector implements Collector {
 
 /** The collector as a process of its own. */
 export async function startCollector(context: RoleContext, around?: AroundCore): Promise<RunningRole> {
-  const endpoint = new HttpEndpoint(context); // first: it refuses keys and hosts, and has nothing to close yet
+  const endpoint = new HttpEndpoint(context); // first: it throws for invalid keys and hosts, and has nothing to close yet
   const collector = await makeCollector(context, around);
   endpoint.mount(collector.routes);
   return openAll(async (closers) => {

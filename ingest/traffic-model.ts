@@ -1,12 +1,12 @@
 /**
- * Made-up traffic that looks like a site's: people with several devices who log in now and then (which yields equiv edges),
- * sessions of a few pageviews, popular and rare pages (Zipf), busier days than nights, a few bots. Deterministic: equal seeds
- * give equal facts for equal steps of simulated time.
+ * A model of a site's traffic: people with several devices who sometimes log in (which makes equiv edges), sessions of a few
+ * pageviews, popular and rare pages (Zipf), busy days and quiet nights, a few bots. Deterministic: the same seed gives the same
+ * facts for the same steps of simulated time.
  */
 
 export interface TrafficOptions {
   readonly seed: number;
-  /** How many people there are; each has one to three cookies and every second one an account. */
+  /** Number of people; each has one to three cookies, and every second one has an account. */
   readonly people: number;
   /** Pages of each site. */
   readonly pages: number;
@@ -53,7 +53,7 @@ const hourMs = 3_600_000;
 export class TrafficModel {
   readonly #options: TrafficOptions;
   readonly #random: () => number;
-  /** Views of sessions under way, by the simulated second they fall in. */
+  /** Facts of current sessions, by simulated second. */
   readonly #planned = new Map<number, TrafficFact[]>();
   #sessionsOwed = 0;
   #events = 0;
@@ -124,7 +124,7 @@ export class TrafficModel {
     return Math.floor(this.#random() * limit);
   }
 
-  /** An index of [0, size), small ones more often: inverse of the continuous Zipf-like law with this exponent. */
+  /** An index in [0, size), small ones more often: the inverse of a continuous approximation of Zipf's law with this exponent. */
   #zipf(size: number, exponent: number): number {
     const u = this.#random();
     if (exponent === 1) return Math.min(size - 1, Math.floor((size + 1) ** u) - 1);
@@ -133,13 +133,13 @@ export class TrafficModel {
   }
 }
 
-/** Share of the daily mean at an hour of the day: quiet nights, busy evenings; mean 1 over a day. */
+/** Traffic at a time of day relative to the daily mean, whose mean over a day is 1. */
 function dayShape(timestampMs: number): number {
   const hourOfDay = (timestampMs / hourMs) % 24;
   return 1 - 0.7 * Math.cos(((hourOfDay - 4) / 24) * 2 * Math.PI);
 }
 
-/** mulberry32: a small generator with a 32-bit state, uniform in [0, 1). */
+/** mulberry32: a small random number generator with a 32-bit state, uniform in [0, 1). */
 function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,20 +1,20 @@
 /**
- * The port between the collector and what is around the core (`ways-in/`): other routes on its endpoint, and requests to
- * `POST /v1/events` that carry a browser key. Loaded only where it is configured; the core knows no more of it than this.
+ * The interface between the collector and `ways-in/`, which is outside the core: more routes on the collector's endpoint, and
+ * requests to `POST /v1/events` that carry a browser key. The core knows nothing else of `ways-in/`, which is loaded only if configured.
  */
 import type { RoleContext } from '../lib/process/role.js';
 import type { Exchange, ForeignKeys, Route } from '../lib/http/route.js';
 import type { Intake, IntakeAnswer } from './intake.js';
 
-/** Takes the events of pages, which carry a browser key in place of one of SWA_API_KEYS. */
+/** Takes events that pages send with a browser key instead of a key of SWA_API_KEYS. */
 export interface BrowserEvents {
-  /** Origins whose pages may send. */
+  /** Whether pages of this origin may send events. */
   allows(origin: string): boolean;
-  /** The key of a body, where its text is JSON that carries one. */
+  /** The browser key in a parsed body; undefined if it has none. */
   keyIn(body: unknown): string | undefined;
   /**
-   * Takes what a page sent. Throws `unauthorized` for a key that is not known, `foreign-origin` for a page that is not of the key's
-   * site, `too-many-requests`, `invalid-body`, `body-too-large`, and what `Intake.take` throws.
+   * Takes the events of a request. Throws `unauthorized` for an unknown key, `foreign-origin` for a page that does not belong to
+   * the key's site, `too-many-requests`, `invalid-body`, `body-too-large`, and the errors of `Intake.take`.
    * @param body parsed JSON
    */
   take(exchange: Exchange, key: string, body: unknown): Promise<IntakeAnswer>;
@@ -28,10 +28,10 @@ export interface WayIn {
   close(): void;
 }
 
-/** Opens what the configuration asks for; undefined when that is nothing. Throws `config.invalid`. */
+/** Opens the ways in that are configured; undefined if there are none. Throws `config.invalid`. */
 export type OpenWayIn = (context: RoleContext, intake: Intake) => Promise<WayIn | undefined>;
 
-/** A request that names a key in its query, or has no key of SWA_API_KEYS, may carry a browser key. */
+/** A request may carry a browser key if it has `key` in its query, or has no Authorization header. */
 export function browserKeys(events: BrowserEvents): ForeignKeys {
   return {
     claims: ({ url = '', headers }) => headers.authorization === undefined || /[?&]key=/.test(url),
