@@ -1,6 +1,6 @@
 /**
- * What the batch layer is measured against: DuckDB's own `approx_count_distinct` by (url, hour) over the same Parquet, without
- * identity, storing nothing.
+ * The baseline of the batch layer: DuckDB's own `approx_count_distinct` by (url, hour) over the same Parquet files. It does not join identities and
+ * stores nothing.
  */
 import { DuckDBInstance } from '@duckdb/node-api';
 import { join } from 'node:path';

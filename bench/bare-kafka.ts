@@ -1,8 +1,8 @@
-/** kafkajs alone, with its defaults: what our reading of a Kafka log is measured against. */
+/** The baseline of our Kafka reader: kafkajs alone, with its defaults. */
 import kafkajs from 'kafkajs';
 import type { Config } from '../lib/config/config.js';
 
-/** Reads the first `total` pageview records and hands each to `use`. */
+/** Reads the first `total` pageview records and passes each to `use`. */
 export async function readBare(
   config: Config,
   total: number,

@@ -1,6 +1,6 @@
 /**
- * Row `batch-large`: a full recomputation of a hundred million pageviews, five times those of row `batch`, within the memory that a run has
- * by default. One round after one that warms up. ROWS sets another number of pageviews.
+ * Row `batch-large`: a full recomputation of 100 million pageviews, five times as many as row `batch`, within the default memory of a run. One round,
+ * after one to warm up. ROWS sets another number of pageviews.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { measure, shown } from './batch.js';
 import type { BenchOptions, BenchResult } from './row.js';
 
-/** DuckDB's limit, and what the arrays of all threads may take. */
+/** DuckDB's limit, plus the maximum for the arrays of all threads. */
 const peakLimitBytes = (2 + 1.5) * 2 ** 30;
 
 export async function run(options: BenchOptions): Promise<BenchResult> {

@@ -1,7 +1,7 @@
 /**
- * Row `batch-star`: what a new file of the master dataset costs once: its facts as numbers in the star, its texts in the
- * dictionaries, and the search for repeats; against `approx_count_distinct` over that file. The dictionaries hold the texts of as
- * many facts before. ROWS sets another number of pageviews.
+ * Row `batch-star`: the cost of adding a new file of the master dataset to the star: its facts as numbers, its texts to the dictionaries, and the
+ * search for repeats. The baseline is `approx_count_distinct` over that file. The dictionaries already hold the texts of as many earlier facts. ROWS
+ * sets another number of pageviews.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

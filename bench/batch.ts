@@ -1,10 +1,9 @@
 /**
- * Row `batch`: the complete recomputation with the star at hand (persons, buckets, visits, index, verification)
- * against DuckDB's own `approx_count_distinct` by (url, hour) over the same Parquet, without identity, storing nothing.
- * Pages and visitors are drawn by their popularity, over a thousand sites and over one; drawn evenly, the same costs the baseline
- * twice as much. A tenth of the facts shows what does not grow with them. ROWS sets another number of pageviews; DuckDB's memory limit
- * is 2 GB, as the batch layer's default. The row is of pages and domains alone; beside it stands the popular draw with all
- * dimensions.
+ * Row `batch`: the complete recomputation from an existing star (persons, buckets, visits, index, verification) against DuckDB's own
+ * `approx_count_distinct` by (url, hour) over the same Parquet files, which does not join identities and stores nothing. Pages and visitors are drawn
+ * by popularity, over a thousand sites and over one; drawing them evenly would double the baseline's cost. A run over a tenth of the facts shows the
+ * fixed cost. ROWS sets another number of pageviews. DuckDB's memory limit is 2 GB, the batch layer's default. The row counts pages and domains only;
+ * the popular draw with all dimensions is reported beside it.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,11 +58,11 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** What a recomputation and its baseline took: medians. */
+/** Medians of a recomputation and of its baseline. */
 export interface Measured {
   readonly ours: Took;
   readonly base: Took;
-  /** What the first run took more than the others, which found the star at hand. */
+  /** What the first run took in addition to the others, which found an existing star. */
   readonly made: Took;
   readonly peakBytes: number;
   readonly steps: string;
@@ -81,7 +80,7 @@ export function shown(each: Measured): string {
   return `${cpuRatio(each).toFixed(2)}x CPU, ${wallRatio(each).toFixed(2)}x wall: ${inSeconds(ours)} against ${inSeconds(base)}`;
 }
 
-/** Medians of several rounds, ours and the baseline in turn, after one round that warms both up. */
+/** Medians of several rounds that alternate ours and the baseline, after one round that warms up both. */
 export async function measure(
   dir: string,
   drawn: Draw,
@@ -133,7 +132,7 @@ export async function measure(
   return { ours: usual, base: median(base.slice(1)), made, peakBytes, steps, bytes };
 }
 
-/** Linux keeps the greatest resident size of a process and lets it be reset. */
+/** Resets the peak resident size that Linux keeps for the process. */
 function resetPeak(): void {
   writeFileSync('/proc/self/clear_refs', '5');
 }

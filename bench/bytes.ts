@@ -1,7 +1,7 @@
 /**
- * Row `bytes`: the serving bytes of a batch view for each distinct (page, hour, person). Counted are the buckets of pages
- * and domains in all spans, visits, listings and the index of subjects. The mapping of ids and the members of persons do
- * not grow with views but with people; they are shown apart, and so is the sum.
+ * Row `bytes`: bytes of a batch view per distinct (page, hour, person). It counts the buckets of pages and domains in all spans, visits, listings and
+ * the index of subjects. The mapping of ids and the members of persons grow with people, not with views; they are reported separately, and so is the
+ * sum.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Row `collect`: acknowledged single-fact requests over HTTP with 64 clients, each durable when it is answered. Many
- * clients share one fsync; the ratio says what a request with a durable append costs against an empty route.
+ * Row `collect`: acknowledged single-fact requests over HTTP with 64 clients, each durable when it is answered. Clients share fsyncs; the ratio is
+ * the cost of a request with a durable append against an empty route.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -72,16 +72,16 @@ interface Target {
   readonly path: string;
 }
 
-/** Requests a second from 64 connections of another thread, all of them answered 2xx. */
+/** Measures requests per second from 64 connections of another thread, all answered 2xx. */
 async function rate(worker: Worker, { port, path }: Target, durationMs: number): Promise<number> {
   const order: LoadOrder = { port, requests: bodies(path), connections: clients, durationMs };
   worker.postMessage(order);
-  const [result] = (await once(worker, 'message')) as [LoadResult]; // what http-load answers
+  const [result] = (await once(worker, 'message')) as [LoadResult]; // http-load answers with this
   if (result.failures > 0) throw new Error(`${result.failures} requests to ${path} were not answered 2xx`);
   return result.answers / result.seconds;
 }
 
-/** Single facts, each with an eventId of its own. */
+/** Requests with one fact each; every fact has its own eventId. */
 function bodies(path: string): string[] {
   return Array.from({ length: 20_000 }, (_, i) =>
     post(

@@ -1,7 +1,7 @@
 /**
- * Row `freshness`: from the POST of a fact to an answer over HTTP that counts it, while 20,000 facts a second arrive over HTTP. The system
- * runs as a process of its own. Requests are sent when they are due, whether or not those before have their answers; every
- * 100 ms one of them carries a fact on a page of its own, about which is asked until it is counted.
+ * Row `freshness`: the time from the POST of a fact until an answer over HTTP counts it, while 20,000 facts per second arrive over HTTP. The system
+ * runs in its own process. Requests are sent on schedule, even if earlier ones are unanswered. Every 100 ms a request carries a fact on a page of its
+ * own, which is then queried until it is counted.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -14,9 +14,9 @@ const targetMs = 1_000;
 const factsPerSecond = 20_000;
 const everyMs = 20;
 const factsInRequest = (factsPerSecond * everyMs) / 1_000;
-/** Requests between two that carry a fact to ask about. */
+/** One in this many requests carries a fact to query. */
 const probeEvery = 5;
-/** Above it requests that are due are not sent: the load was then not taken. */
+/** With more unanswered requests than this, requests that are due are skipped: the system did not take the load. */
 const maxUnanswered = 64;
 const seenWithinMs = 30_000;
 
@@ -68,7 +68,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Sends the facts, and one on `page` where it is given. Returns the ms until an answer counts that one. */
+/** Sends the facts, with one more on `page` if given. Returns the ms until an answer counts that one. */
 async function sendAndAsk(
   origin: string,
   body: string,

@@ -1,20 +1,20 @@
-/** The complete recomputation of a benchmark's snapshot, with the limits that rows of the batch layer share. */
+/** The complete recomputation of a benchmark's snapshot, with the limits that the rows of the batch layer share. */
 import { join } from 'node:path';
 import { makeRules } from '../facts/rules.js';
 import { buildView, type Built } from '../batch/pipeline.js';
 import { ProgressMeter } from '../batch/progress.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 
-/** What DuckDB may use, in the batch layer and in what it is measured against. */
+/** Limits of DuckDB, both in the batch layer and as the baseline. */
 export const duckDbLimits = { memoryLimit: '2GB', threads: 2 } as const;
 
 export interface FullViewOptions {
-  /** Default: none, pages and domains alone. */
+  /** Default: none, only pages and domains. */
   readonly dimensions?: readonly string[];
   readonly progress?: ProgressMeter;
 }
 
-/** Builds and verifies a view in `viewDir`; what is temporary, and the star, go below `dir`. */
+/** Builds and verifies a view in `viewDir`; temporary files and the star go below `dir`. */
 export async function buildFullView(
   snapshot: Snapshot,
   dir: string,

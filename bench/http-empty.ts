@@ -1,7 +1,6 @@
 /**
- * The empty express route of row `http`, on a thread of its own: two servers in one thread share what the engine learns of
- * their objects, and each would be slower for the other. Says its port; asked with any message, answers with the CPU
- * time of its thread in microseconds.
+ * The empty express route of row `http`, on its own thread: in one thread two servers would share the engine's type feedback and slow each other
+ * down. Posts its port, then answers any message with the CPU time of its thread in microseconds.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

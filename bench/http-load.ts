@@ -1,13 +1,13 @@
 /**
- * A load generator on raw sockets, as a worker thread: it must cost less than the server it drives, or it would hide the
- * server's differences. Each connection sends its next prepared request when the answer to the last one is whole.
+ * A load generator on raw sockets, in a worker thread. It must cost less than the server it drives, or it would hide differences between servers.
+ * Each connection sends its next prepared request when the previous answer is complete.
  */
 import { connect, type Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 
 export interface LoadOrder {
   readonly port: number;
-  /** Whole requests, sent in turn: see `get` and `post`. */
+  /** Complete requests, sent in turn: see `get` and `post`. */
   readonly requests: readonly string[];
   readonly connections: number;
   readonly durationMs: number;
@@ -33,7 +33,7 @@ export function post(path: string, json: string): string {
 
 const headEnd = Buffer.from('\r\n\r\n');
 
-/** Runs one order; resolves when every connection got its last answer. */
+/** Runs one order; resolves when every connection has received its last answer. */
 export async function load(order: LoadOrder): Promise<LoadResult> {
   const { port, connections, durationMs } = order;
   const requests = order.requests.map((text) => Buffer.from(text));

@@ -1,6 +1,6 @@
 /**
- * What happens every hour while row `http` measures, as a process of its own: a year of views is built and published, and
- * the speed layer makes the realtime view that belongs to it and hands over. Ends when answers come from the new one.
+ * The hourly publication that row `http` runs beside its load, in its own process: builds and publishes a year of views; the speed layer makes the
+ * matching realtime view and hands over. Ends when answers come from the new generation.
  */
 import { pino } from 'pino';
 import { systemClock } from '../lib/time/clock.js';

@@ -1,8 +1,7 @@
 /**
- * Row `http`: uniques over HTTP as it runs in production (keys off, everything else on: limits, security headers,
- * request log, metrics, both layers) against an empty express route, at 32 connections. The two servers take turns, each
- * on its own thread. No answer is kept, so it makes no difference that questions come again. Last, the same load while a
- * view is built and published and the speed layer hands over, on the same machine.
+ * Row `http`: uniques over HTTP as in production (without keys; with limits, security headers, request log, metrics and both layers) against an empty
+ * express route, at 32 connections. The two servers take turns, each on its own thread. Answers are not cached, so repeated questions cost the same
+ * as new ones. Finally the same load runs while a view is built and published and the speed layer hands over, on the same machine.
  */
 import { widthOf } from '../lib/time/buckets.js';
 import { fork } from 'node:child_process';
@@ -40,7 +39,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const empty = new Worker(new URL('./http-empty.js', import.meta.url));
   const endpoint = new HttpEndpoint({ config, clock: systemClock, logger });
   try {
-    const [emptyPort] = (await once(empty, 'message')) as [number]; // what http-empty says first
+    const [emptyPort] = (await once(empty, 'message')) as [number]; // the first message of http-empty
     const busiestViews = quick ? 50_000 : 500_000;
     await prepare(config, quick, busiestViews);
     const query = await openQuery({ config, clock: systemClock, logger }, endpoint);
@@ -58,7 +57,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** A year of batch view, and facts after its cut in the realtime view. */
+/** Makes a batch view of a year, and realtime facts after its cut. */
 async function prepare(config: Config, quick: boolean, busiestViews: number): Promise<void> {
   openDataDir(config);
   const log = await openLogWriter(config, systemClock);
@@ -101,10 +100,10 @@ async function prepare(config: Config, quick: boolean, busiestViews: number): Pr
 }
 
 interface Rates {
-  /** Answers a second. */
+  /** Answers per second. */
   readonly empty: number;
   readonly uniques: number;
-  /** CPU time of the serving thread for each answer: does not depend on who else uses the machine. */
+  /** CPU time of the serving thread per answer, which does not depend on other load of the machine. */
   readonly emptyMicros: number;
   readonly uniquesMicros: number;
   readonly p99: number;
@@ -141,7 +140,7 @@ async function compare(load: Load, rounds: number): Promise<readonly Rates[]> {
   return rates;
 }
 
-/** The figures of the same load while everything is rebuilt. Fails when the new view did not come to answer meanwhile. */
+/** Measures the same load during a publication. Fails if the new view does not serve by its end. */
 async function duringPublication(
   load: Load,
   dataDir: string,
@@ -177,13 +176,13 @@ async function drive(load: Load, what: 'empty' | 'uniques', durationMs: number):
       ? { port: load.emptyPort, requests: [get('/')], connections, durationMs }
       : { port: load.port, requests: questions(), connections, durationMs };
   load.worker.postMessage(order);
-  const [result] = (await once(load.worker, 'message')) as [LoadResult]; // what http-load answers
+  const [result] = (await once(load.worker, 'message')) as [LoadResult]; // http-load answers with this
   return result;
 }
 
 async function cpuOf(worker: Worker): Promise<number> {
   worker.postMessage('cpu');
-  const [micros] = (await once(worker, 'message')) as [number]; // what http-empty answers
+  const [micros] = (await once(worker, 'message')) as [number]; // http-empty answers with this
   return micros;
 }
 
@@ -210,7 +209,7 @@ function resultOf(
   };
 }
 
-/** The product's first question, as people ask it: an hour, six hours, a day, a month, a year; over all pages in turn. */
+/** Typical questions for uniques: an hour, six hours, a day, a month, a year; over all pages in turn. */
 function questions(): LoadOrder['requests'] {
   const day = 24;
   return Array.from({ length: 1_000 }, (_, i) => {

@@ -1,6 +1,6 @@
 /**
- * Row `idle`: what a system costs that has nothing to do. `swa start` with some facts and a batch view, at rest; and one `swa status`
- * beside it. Both are measured from within, by the CPU time of their processes.
+ * Row `idle`: the cost of an idle system. Measures `swa start` with some facts and a batch view at rest, and one `swa status` beside it, by the CPU
+ * time that their processes report.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ const targetOfACore = 0.01;
 const targetStatusSeconds = 0.25;
 const facts = 1_000;
 const statusRuns = 5;
-/** After the batch run: the speed layer follows it, and the engine collects and compiles what the start and the run have left. */
+/** Time to settle after the batch run: the speed layer follows it, and the engine finishes garbage collection and compilation. */
 const settleMs = 30_000;
 
 const answersWithCpu =
@@ -72,7 +72,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Of node, to run a command of ours with a line of our own before it. */
+/** Arguments of node that run a command of ours after a line of JavaScript. */
 function args(hook: string, command: string): string[] {
   return ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'bin/swa', command];
 }

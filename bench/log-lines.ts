@@ -1,10 +1,10 @@
-/** Lines of every log format for the bench: distinct successful page views of 65,536 addresses, with the fields that real lines have. */
+/** Lines of every log format: distinct successful page views from 65,536 addresses, with the fields of real lines. */
 
 export const host = 'www.example.org';
 const agent =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0.4844.51 Safari/537.36';
 
-/** What differs from line to line. */
+/** The fields that differ from line to line. */
 interface View {
   readonly address: string;
   /** `10:05:03` */
@@ -34,7 +34,7 @@ const cloudfrontFields =
   'date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields';
 
 export interface LinesOfFormat {
-  /** As `--format` names it. */
+  /** The name that `--format` takes. */
   readonly format: string;
   readonly head?: string;
   readonly line: (view: View) => string;

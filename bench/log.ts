@@ -1,6 +1,6 @@
 /**
- * Row `log`: the embedded log's appends and reads, and what our Kafka reader leaves of kafkajs' own rate: the same
- * topic read by a bare `eachBatch` that looks at nothing, and by our reader with every fact decoded.
+ * Row `log`: appends and reads of the embedded log, and the throughput of our Kafka reader, decoding every fact, relative to kafkajs alone: a bare
+ * `eachBatch` over the same topic that ignores the records.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -68,7 +68,7 @@ async function measureEmbedded(facts: number, singles: number) {
   }
 }
 
-/** Several callers, each waiting for its batch to be durable before the next. */
+/** Several callers append, each waiting until its batch is durable. */
 async function append(
   writer: LogWriter,
   batch: readonly NewRecord[],
@@ -118,7 +118,7 @@ async function measureKafka(facts: number) {
     const config = configWith({ kafkaBrokers: [broker.address] });
     const log = await openLogWriter(config, systemClock);
     const appendSeconds = await seconds(() => append(log, sampleRecords(), facts, 4));
-    await readBare(config, facts, () => undefined); // both sides read a warm page cache
+    await readBare(config, facts, () => undefined); // both sides read from a warm page cache
     const bareSeconds = await seconds(() => readBare(config, facts, () => undefined));
     const ownSeconds = await seconds(() => read(log, facts, decodeAll));
     await log.close();

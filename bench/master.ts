@@ -1,4 +1,4 @@
-/** Row `master`: log to committed Parquet, manifests and compaction included, and the snapshot's hash check. */
+/** Row `master`: from the log to committed Parquet, including manifests and compaction, and the hash check of the snapshot. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Facts as a browser's collector would see them; returns the bytes of their records. */
+/** Appends facts like those from browsers; returns the bytes of their records. */
 async function fill(writer: LogWriter, facts: number): Promise<number> {
   const urls = new UrlRules({ queryAllow: [] });
   let state = 42;
@@ -99,7 +99,7 @@ const userAgents = [
   'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0',
 ];
 
-/** What reading alone costs: the same log, nothing done with it. */
+/** Reads the same log without using the records: the cost of reading alone. */
 async function scan(log: Awaited<ReturnType<typeof openLog>>, facts: number): Promise<void> {
   const reader = await log.openReader({ from: await log.earliest(), consumer: 'bench' });
   for (let seen = 0; seen < facts;) {

@@ -1,11 +1,11 @@
 /**
- * A master dataset made straight by DuckDB, for benchmarks of the batch layer: pageviews in order of time over some days,
- * URLs of 1,000 domains, every third view with a tracking parameter, every fact with its own event id, 200 user agents of four
- * browsers, every fifth view from one of 300 other sites; and edges between random ids. Pages and visitor ids are drawn
+ * Generates a master dataset with DuckDB, for benchmarks of the batch layer: pageviews in order of time over some days, URLs of 1,000 domains, every
+ * third pageview with a tracking parameter, an event id per fact, 200 user agents of four browsers, every fifth pageview referred by one of 300 other
+ * sites; and edges between random ids. Pages and visitor ids are drawn
  *
- *   evenly     each as often as any other: nearly every view is alone in its hour of its page
- *   one-site   as popular, but all pages are of one domain: what most installations count
- *   popular    pages by Zipf's law (s = 1), visitor ids with a square law: half as many hours of pages, some of them busy
+ *   evenly     with equal probability: nearly every pageview is alone in its hour of its page
+ *   one-site   as `popular`, but all pages are of one domain, as in most installations
+ *   popular    pages by Zipf's law (s = 1), visitor ids by a square law: half as many hours of pages, some of them busy
  */
 import { DuckDBInstance } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
@@ -60,11 +60,11 @@ export async function makePageviewFiles(options: PageviewFilesOptions): Promise<
   return { cut: { logId: 'bench' as LogId, next }, files, manifests, gaps: [] };
 }
 
-/** An id as trackers make them: a kind and sixteen hex digits. */
+/** An id like those of trackers: a kind and sixteen hex digits. */
 const idOf = (number: string): string =>
   `case when (${number}) % 4 = 0 then 'user:' else 'cookie:' end || printf('%016x', hash(${number}))`;
 
-/** Each partition has its own pages: number modulo 4, as the partitioner would deal them. */
+/** Each partition has its own pages: page number modulo 4, as the partitioner would assign them. */
 function pageviewRows(
   { ids, urls, days, pageviews, drawn }: PageviewFilesOptions,
   rows: number,

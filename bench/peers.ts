@@ -1,9 +1,9 @@
 /**
  * Row `peers`: the same work by other engines in one run. Recomputation: hourly visitors of every URL from the same Parquet files, by DuckDB and
- * ClickHouse without persons, by the batch layer with them, its star at hand. A range: the hourly sketches of a year merged, by
- * Redis, ClickHouse and DataSketches, and the range query of a view, which has days and months, too. There is no target.
+ * ClickHouse without identities, and by the batch layer with them, from an existing star. Range: the merged hourly sketches of a year, by Redis,
+ * ClickHouse and DataSketches, and the range query of a view, which also has days and months. There is no target.
  *
- * ClickHouse, DataSketches and the client of Redis are Python packages, the server of Redis is Debian's:
+ * ClickHouse, DataSketches and the Redis client are Python packages; the Redis server is Debian's:
  *     python3 -m venv bench/peers/target && bench/peers/target/bin/pip install -r bench/peers/requirements.txt
  */
 import { execFile, spawn } from 'node:child_process';
@@ -128,7 +128,7 @@ async function rangeOfAYear(dir: string, peopleOfAnHour: number, rounds: number)
 async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<Took> {
   const config = configWith({ dataDir });
   openDataDir(config);
-  const cut = { logId: 'bench' as LogId, next: {} }; // no log in this bench
+  const cut = { logId: 'bench' as LogId, next: {} }; // this bench has no log
   const busiestViews = peopleOfAnHour * hoursOfYear;
   await publishYear(dataDir, { number: 1, pages: 1, busiestViews, people: 500_000, lgK: config.lgK, cut });
   const query = openEngine(config, () => yearToHour * 3_600_000);

@@ -1,7 +1,7 @@
 /**
- * Row `range`: ranges of about a year on the busiest of 20 million pageviews' URLs, in process, against merging all the
- * hours of the same ranges. Beside it the same ranges on all pages in turn, on the domain's pages that nobody visited, and on domains that do
- * not exist. What Redis takes for the hours is in row `peers`.
+ * Row `range`: ranges of about a year on the busiest of the URLs of 20 million pageviews, in process, against merging all hours of the same ranges.
+ * The same ranges are also measured on all pages in turn, on unvisited pages of the domain, and on domains that do not exist. Redis' time for merging
+ * the hours is in row `peers`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.
 
 const pages = 200;
 const { show } = widthOf(60);
-/** Questions that are asked before time is taken. */
+/** Number of questions asked before measuring. */
 const warmUp = 200;
 const clock = (): number => yearToHour * 3_600_000;
 
@@ -28,7 +28,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   try {
     const config = configWith({ dataDir });
     openDataDir(config);
-    const cut = { logId: 'bench' as LogId, next: {} }; // no log in this bench
+    const cut = { logId: 'bench' as LogId, next: {} }; // this bench has no log
     const busiestViews = quick ? 200_000 : 2_000_000;
     await publishYear(dataDir, { number: 1, pages, busiestViews, people: 500_000, lgK: config.lgK, cut });
     const query = openEngine(config, clock);
@@ -49,7 +49,7 @@ async function measure(engine: Parameters<typeof ask>[0], rounds: number): Promi
     from: yearFromHour + i * 7,
     to: yearToHour - i * 5,
   }));
-  /** Times of questions in ms, ascending, after some that warm up. */
+  /** Times of questions in ms, ascending, after a warm-up. */
   const times = async (
     subjectOf: (i: number) => { url: string } | { domain: string },
   ): Promise<Float64Array> => {
@@ -101,7 +101,7 @@ function shown(ascending: Float64Array): string {
   return `${quantile(ascending, 0.5).toFixed(3)}, ${quantile(ascending, 0.99).toFixed(3)}`;
 }
 
-/** What a store without days and months would do. */
+/** The work of a store without days and months. */
 function mergeHours(batch: BatchView, subject: Subject, from: number, to: number): number {
   const union = new HllUnion({ lgK: batch.meta.lgK });
   const startedAt = performance.now();

@@ -1,4 +1,4 @@
-/** `npm run bench -- all`: every row in a process of its own, one after the other, and what they measured as docs/benchmarks.md. */
+/** `npm run bench -- all`: runs every row in its own process, one after the other, and writes the results to docs/benchmarks.md. */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
@@ -22,8 +22,8 @@ type Measured = { readonly row: Row } & (
 const rowTimeoutMs = 3_600_000;
 
 /**
- * Measures all rows, or those with the given names in their order, and writes the report after each. Rows that were not asked for, and those whose programs
- * are missing, are named in it with the reason.
+ * Measures all rows, or the named ones in their order, and writes the report after each. Rows that were not requested or whose programs are missing
+ * are listed with the reason.
  */
 export async function report(rows: readonly Row[], names: readonly string[], quick: boolean): Promise<void> {
   const wanted = names.length === 0 ? rows : names.map((name) => rowNamed(rows, name));
@@ -36,7 +36,7 @@ export async function report(rows: readonly Row[], names: readonly string[], qui
   for (const row of wanted) {
     process.stdout.write(`${row.name} ...\n`);
     measured.set(row, await measure(row, quick));
-    // Figures of a quick run are not claims.
+    // Figures of a quick run are not meaningful.
     if (!quick) writeFileSync(assetPath('docs/benchmarks.md'), markdown([...measured.values()]));
   }
   if (quick) process.stdout.write(markdown([...measured.values()]));

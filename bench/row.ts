@@ -1,6 +1,6 @@
-/** What a row of the bench is given and what it answers. */
+/** Options and result of a row of the bench. */
 
-/** What one row measured. `ratio` is the figure the target speaks about, when it is a ratio. */
+/** The result of one row. `ratio` is the figure of the target, if the target is a ratio. */
 export interface BenchResult {
   readonly target: string;
   readonly met: boolean;
@@ -9,6 +9,6 @@ export interface BenchResult {
 }
 
 export interface BenchOptions {
-  /** A small run that shows the row works; its figures are not claims. */
+  /** A small run that only shows that the row works; its figures are not meaningful. */
   readonly quick: boolean;
 }

@@ -1,9 +1,9 @@
-/** The rows of the bench, each loaded only when asked for. */
+/** The rows of the bench; each is loaded when it is requested. */
 import type { BenchOptions, BenchResult } from './row.js';
 
 export interface Row {
   readonly name: string;
-  /** What is measured, against what: for a reader of the report. */
+  /** What is measured and against what, for readers of the report. */
   readonly what: string;
   readonly load: () => Promise<{ run(options: BenchOptions): Promise<BenchResult> }>;
 }

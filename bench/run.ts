@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- <row> [--quick] [--json]`: one row of the targets, measured as ratios within one run. `all` writes the report; with names of rows
- * after it, only these are measured for it.
+ * `npm run bench -- <row> [--quick] [--json]`: measures one row against its target, as ratios within one run. `all` measures all rows, or those named
+ * after it, and writes the report.
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * Row `sketch`: the sketch library's hot paths, and how it adds and merges beside the other packages of npm. The package
- * has a bench of its own, which prints tables; this row runs it in a process of its own and judges its figures.
+ * Row `sketch`: the hot paths of the sketch library, and its speed of adding and merging beside other npm packages. The library has its own bench,
+ * which prints tables; this row runs it in a process and checks its figures against the targets.
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Row `spark`: a full recomputation by Apache Spark on two threads of this machine, against that by our own threads without a star, over
- * the same generated facts with all dimensions. The views must have one content hash. ROWS sets another number of pageviews.
+ * Row `spark`: a full recomputation by Apache Spark with two threads on this machine, against our own threads without a star, over the same generated
+ * facts with all dimensions. Both views must have the same content hash. ROWS sets another number of pageviews.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -96,7 +96,7 @@ function shown({ processorSeconds, seconds }: Took, facts: number): string {
   return `${processorSeconds.toFixed(1)} CPU-seconds in ${seconds.toFixed(1)} s, ${((1e6 * processorSeconds) / facts).toFixed(1)} us of CPU a fact`;
 }
 
-/** Processor time of children that have ended, and of theirs, as Linux counts it in hundredths. */
+/** CPU time in seconds of ended child processes and their descendants; Linux counts it in hundredths. */
 function childSeconds(): number {
   const fields = readFileSync('/proc/self/stat', 'utf8')
     .replace(/^.*\) /, '')

@@ -1,6 +1,6 @@
 /**
- * Row `speed-kafka`: the row `speed` over a real Kafka broker. Log to committed realtime view, against kafkajs alone
- * reading and decoding the same topic with an empty handler, in turns within one run.
+ * Row `speed-kafka`: row `speed` over a real Kafka broker. From the log to a committed realtime view, against kafkajs alone reading and decoding the
+ * same topic with an empty handler, in turns within one run.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     openDataDir(config);
     const genesis = await fill(config, facts);
     const log = await openLog(config, systemClock);
-    await readBare(config, facts, () => undefined); // both sides read a warm page cache
+    await readBare(config, facts, () => undefined); // both sides read from a warm page cache
     const times = { read: [] as Took[], view: [] as Took[] };
     for (let round = 0; round < rounds; round++) {
       times.read.push(

@@ -1,8 +1,7 @@
 /**
- * Row `speed`: embedded log to committed realtime view, against reading and decoding the same log with an empty
- * handler, in turns within one run; then how long a restart takes, with its stores and without them, and what an entry
- * (one hour of one URL or domain) takes in memory and on disk. The row is of pages and domains alone; beside it stands what
- * all dimensions take.
+ * Row `speed`: from the embedded log to a committed realtime view, against reading and decoding the same log with an empty handler, in turns within
+ * one run. Then the time of a restart with and without its stores, and the memory and disk space per entry (one hour of one URL or domain). The row
+ * counts pages and domains only; the time with all dimensions is reported beside it.
  */
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +49,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       const view = await took(() => catchUp(config, log, genesis));
       times.view = Math.min(times.view, view.seconds);
       processor.view = Math.min(processor.view, view.processorSeconds);
-      // Its stores are of other rules: they are rebuilt, and so are those of the next round.
+      // Other rules, so the stores are rebuilt here and again in the next round.
       const all = await took(() => catchUp(config, log, genesis, withAllDimensions));
       times.allDimensions = Math.min(times.allDimensions, all.seconds);
       processor.allDimensions = Math.min(processor.allDimensions, all.processorSeconds);
@@ -90,7 +89,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Fills the log; returns the empty batch view. */
+/** Fills the log; returns the id of the empty batch view. */
 export async function fill(config: Config, facts: number): Promise<ViewId> {
   const domains = Array.from({ length: 40 }, (_, i) => `site-${i}.example`);
   const model = new TrafficModel({
@@ -121,8 +120,8 @@ export async function fill(config: Config, facts: number): Promise<ViewId> {
 }
 
 /**
- * With its fields in the door's order, as in every log that the collector or an importer writes. Every fifth comes from one of
- * 300 other sites.
+ * Adds fields in the door's order, as in records that the collector or an importer wrote. Every fifth pageview has a referrer, one of 300 other
+ * sites.
  */
 function asFromTheDoor(
   fact: TrafficFact & { readonly type: 'pageview' },
@@ -169,7 +168,7 @@ function openGeneration(
   });
 }
 
-/** Opens the generation and brings it to the end of the log. */
+/** Opens the generation and reads to the end of the log. */
 export async function catchUp(config: Config, log: Log, genesis: ViewId, by: Rules = rules): Promise<void> {
   const end = await log.latest();
   const commits = new CommitThread();
@@ -189,7 +188,7 @@ async function countEntries(config: Config, log: Log, genesis: ViewId): Promise<
   return entries;
 }
 
-/** What the process holds for a realtime view that is all in memory. */
+/** Memory of the process for a realtime view that is entirely in memory. */
 async function memoryOf(config: Config, log: Log, genesis: ViewId): Promise<number> {
   rmSync(generationDir(config.dataDir, genesis), { recursive: true });
   const commits = new CommitThread();
@@ -202,7 +201,7 @@ async function memoryOf(config: Config, log: Log, genesis: ViewId): Promise<numb
   return after - before;
 }
 
-/** Bytes in use. What earlier rounds have left goes in several turns: finalizers first, then what they held. */
+/** Bytes in use after garbage collection. It takes several passes: finalizers first, then what they referenced. */
 async function held(): Promise<number> {
   for (let turn = 0; turn < 5; turn++) {
     globalThis.gc?.();

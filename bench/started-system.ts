@@ -1,4 +1,4 @@
-/** `swa start` as a process of its own, for rows that measure the system as its users run it. */
+/** Runs `swa start` in its own process, for rows that measure the system as users run it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface StartedSystem {
   stop(): Promise<void>;
 }
 
-/** Resolves when it answers from its first view. Port and log level are set; `env` comes on top. Throws when it is not ready within a minute. */
+/** Resolves when the system answers from its first view. Sets port and log level; `env` overrides. Throws if it is not ready within a minute. */
 export async function startSystem(env: Readonly<Record<string, string>>): Promise<StartedSystem> {
   const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
   const dataDir = join(dir, 'data');
@@ -52,13 +52,13 @@ export async function startSystem(env: Readonly<Record<string, string>>): Promis
   throw new Error('the system was not ready within a minute');
 }
 
-/** It listens before there is a view to answer from. */
+/** The system listens before it has a view to answer from. */
 async function isReady(origin: string): Promise<boolean> {
   const { ok } = await fetch(`${origin}/readyz`);
   return ok;
 }
 
-/** A range of 24 hours around a time (UTC ms), as parameters of a question. */
+/** A range of 24 hours around a time (UTC ms), as query parameters. */
 export function dayAround(now: number): string {
   const hour = 3_600_000;
   const from = Math.floor(now / hour) * hour - 12 * hour;

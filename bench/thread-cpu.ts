@@ -1,7 +1,7 @@
-/** CPU time of one thread: unlike time on the clock it does not depend on who else uses the machine. */
+/** CPU time of the calling thread, which does not depend on other load of the machine. */
 import { readFileSync } from 'node:fs';
 
-/** Microseconds the calling thread has worked; NaN where the system does not tell. */
+/** CPU time of the calling thread in microseconds; NaN if the system does not report it. */
 export function threadCpuMicros(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1000;

@@ -1,6 +1,6 @@
 /**
- * Row `threads`: the word count whose count bolt works hard (examples/word-count/threads.ts), its two tasks on worker
- * threads, against one task on the topology's own thread: what parallel tasks gain, and what copying tuples costs.
+ * Row `threads`: the word count with a CPU-heavy count bolt (examples/word-count/threads.ts), its two tasks on worker threads, against one task on
+ * the topology's own thread: the gain of parallel tasks minus the cost of copying tuples.
  */
 import { countOnThreads, type ThreadsOptions } from '../examples/word-count/threads.js';
 import type { BenchOptions, BenchResult } from './row.js';

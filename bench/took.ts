@@ -1,7 +1,7 @@
-/** How long work takes, by the clock and by this process's processor time. */
+/** Measures work by wall clock and by this process's CPU time. */
 export interface Took {
   readonly seconds: number;
-  /** Of all threads of this process, no other's: what is left of a measurement on a busy machine. */
+  /** CPU time of all threads of this process; hardly affected by other load of the machine. */
   readonly processorSeconds: number;
 }
 
@@ -13,7 +13,7 @@ export async function took(work: () => Promise<unknown>): Promise<Took> {
   return { seconds: (performance.now() - started) / 1_000, processorSeconds: (user + system) / 1e6 };
 }
 
-/** The best of several rounds, by each measure. */
+/** The minimum of several rounds, separately for each measure. */
 export function least(rounds: readonly Took[]): Took {
   return {
     seconds: Math.min(...rounds.map((round) => round.seconds)),
@@ -21,7 +21,7 @@ export function least(rounds: readonly Took[]): Took {
   };
 }
 
-/** The middle one of several rounds, by each measure. */
+/** The median of several rounds, separately for each measure. */
 export function median(rounds: readonly Took[]): Took {
   const middle = (of: (round: Took) => number): number =>
     rounds.map(of).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;

@@ -1,8 +1,7 @@
 /**
- * Row `topology`: the engine with acking and two bolts, one spout tuple for each pageview, against the same functions called
- * directly. The functions are those of the speed layer: normalise the URL and take the visitor's coupon; then count the
- * view and add the coupon to `Map<URL, Map<hour, sketch>>`. Both ways take turns, and the best of each counts, so that
- * other work on the machine hits both alike.
+ * Row `topology`: the engine with acking and two bolts, one spout tuple per pageview, against direct calls of the same functions. They are those of
+ * the speed layer: normalise the URL and compute the visitor's coupon; then count the view and add the coupon to `Map<URL, Map<hour, sketch>>`. The
+ * two alternate and the best of each counts, so that other load of the machine affects both alike.
  */
 import { HllSketch, coupon } from 'hyperloglog-ts';
 import { systemClock } from '../lib/time/clock.js';
@@ -38,7 +37,7 @@ interface Cell {
   readonly sketch: HllSketch;
 }
 
-/** The view that both ways fill. */
+/** The view that both variants fill. */
 class View {
   views = 0;
   private readonly cells = new Map<string, Map<number, Cell>>();
@@ -154,7 +153,7 @@ function samplePageviews(count: number): readonly Pageview[] {
   const random = seededRandom(14);
   const below = (bound: number): number => (random.int32() >>> 0) % bound;
   return Array.from({ length: count }, () => ({
-    // The square prefers low numbers: some pages are far busier than others.
+    // The square makes low numbers more likely, so some pages are far busier than others.
     url: `https://Example.com/section/page-${Math.floor(below(pages) ** 2 / pages)}/`,
     visitor: `cookie:${below(visitors)}`,
     hour: 490_000 + below(hours),
@@ -184,7 +183,7 @@ function callByTopology(pageviews: readonly Pageview[], parallelism: number): nu
   return Math.min(view.views, spout.acked);
 }
 
-/** What the process holds for each pending tuple: its entry, message id, tuple, edge and values. */
+/** Memory per pending tuple: its entry, message id, tuple, edge and values. */
 function bytesPerPendingTuple(count: number): number {
   const pageviews = Array.from({ length: count }, (_, hour) => ({ url: '', visitor: '', hour }));
   const keep = new KeepBolt();
@@ -199,7 +198,7 @@ function bytesPerPendingTuple(count: number): number {
   return Math.round(held / count);
 }
 
-/** The acker's own part of it. */
+/** The acker's part of that memory. */
 function ackerBytesPerEntry(): number {
   const acker = new Acker(1000, () => {});
   for (let task = 0; task < 1024; task++) acker.begin(task, 0);
@@ -218,7 +217,7 @@ function build(builder: TopologyBuilder, maxSpoutPending: number): Topology {
   });
 }
 
-/** By the wall clock, and in processor time (garbage collection included), which other work on the machine hardly moves. */
+/** Wall-clock time, and CPU time including garbage collection, which is hardly affected by other load. */
 interface Time {
   readonly seconds: number;
   readonly cpuSeconds: number;
@@ -230,7 +229,7 @@ function lesser(a: Time, b: Time): Time {
   return { seconds: Math.min(a.seconds, b.seconds), cpuSeconds: Math.min(a.cpuSeconds, b.cpuSeconds) };
 }
 
-/** Of a call that must report that it processed all. */
+/** Times a call, which must report that it processed everything. */
 function timeOf(count: number, call: () => number): Time {
   const startedAt = performance.now();
   const cpuBefore = process.cpuUsage();

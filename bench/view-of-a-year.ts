@@ -1,6 +1,6 @@
 /**
- * A batch view as 20 million pageviews of a year would leave it for one site: the busiest page takes a tenth of them, in
- * every hour of the year; the other pages share the rest by Zipf's law. Only what range queries read is made.
+ * A batch view like that of 20 million pageviews of one site in a year: the busiest page has a tenth of them, in every hour of the year; the other
+ * pages share the rest by Zipf's law. Only the parts that range queries read are made.
  */
 import { widthOf } from '../lib/time/buckets.js';
 import { BlockBuilder } from '../serving/arrays/block-builder.js';
@@ -90,7 +90,7 @@ export async function publishYear(dataDir: string, options: YearOptions): Promis
   publish(dataDir, building, meta);
 }
 
-/** A coupon as good as a hashed one: 26 mixed address bits, geometric value. */
+/** A coupon distributed like a hashed one: 26 mixed address bits, geometric value. */
 function couponOf(person: number): number {
   const mixed = mix(person + 1);
   const value = Math.min(Math.clz32(mix(mixed ^ 0x9e3779b9)), 31) + 1;
