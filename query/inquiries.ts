@@ -116,15 +116,14 @@ export async function answerFrom(answering: Answering, part: PinnedGeneration, p
 const domain = z.string().max(8_192).describe('Registrable domain.');
 
 function whole(preset: number, max: number, description: string) {
+  const digits = new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`);
+  const isInRange = (text: string): boolean => digits.test(text) && Number(text) <= max;
   return z
     .string()
-    .regex(
-      new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`),
-      `must be a whole number from 1 to ${max}`,
-    )
+    .refine(isInRange, `must be a whole number from 1 to ${max}`)
+    .meta({ type: 'integer', minimum: 1, maximum: max })
     .optional()
     .transform((text) => (text === undefined ? preset : Number(text)))
-    .refine((value) => value >= 1 && value <= max, `must be a whole number from 1 to ${max}`)
     .describe(`${description} 1 to ${max}, default ${preset}.`);
 }
 

@@ -50,12 +50,12 @@ export async function proveRealLog(t: TestContext, change: Partial<Config> = {})
   const swa = await startTestSystem(t, change);
   const oracle = new Expected(factsOfLines(gunzipSync(readFileSync(logFile)).toString(), host));
 
-  const counts = await importLog(swa);
+  const counts = await importRealLog(swa);
   assert.equal(counts.read, 10_000);
   await untilAllCounted(swa);
   await compare(swa, oracle, 'before any batch run');
 
-  await importLog(swa);
+  await importRealLog(swa);
   await untilAllCounted(swa);
   await compare(swa, oracle, 'after the same import again');
 
@@ -91,7 +91,8 @@ export async function proveRealLog(t: TestContext, change: Partial<Config> = {})
   await compare(swa, oracle, 'after a batch run with edges and retractions');
 }
 
-async function importLog(swa: TestSystem): Promise<ImportCounts> {
+/** Imports the log as of the site www.example.org. */
+export async function importRealLog(swa: TestSystem): Promise<ImportCounts> {
   const urls = new UrlRules();
   return importFile({
     path: logFile,

@@ -36,7 +36,7 @@ test('align moves edges to buckets, outward or inward, and the answer names the 
   }
 });
 
-test('the request of docs/clients.md for Grafana is answered: milliseconds within an hour, as rows', async (t) => {
+test('milliseconds within an hour are aligned, as Grafana sends them, also in answers as rows', async (t) => {
   const server = await serve(t, { batch, realtime: undefined });
   const [from, to] = [hour0 * hourMs + 1_234_567, (hour0 + 2) * hourMs - 1];
   const response = await server.get(
