@@ -1,7 +1,7 @@
 /**
- * What the endpoints of other trackers have in common: their clients carry no key of ours, so the site is found by what they call it, or by the page; the door
- * (`SiteDoor.take`) does the rest. A wire format is one file beside this one: it reads a request into events and writes the reply its client expects.
- * Refusals are problem+json as everywhere: clients read the status alone.
+ * What the endpoints of other trackers have in common. Their clients send no key of ours, so the site is found by the name they send, or by the page; the door
+ * (`SiteDoor.take`) does the rest. Each wire format is one file in this folder: it reads a request into events and writes the reply its client expects.
+ * Errors are problem+json as everywhere, because the clients only look at the status.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
@@ -18,7 +18,7 @@ import type { SiteDoor } from '../sites/site-door.js';
 import type { Ignored, Refusal, SiteEvent } from '../sites/site-event.js';
 import type { NamingTracker, Site, Sites, Tracker } from '../sites/site.js';
 
-/** Largest body of a format that sends one event at a time: what browsers let a beacon have. */
+/** Maximum body of a format that sends one event at a time, in bytes: the limit of browsers for sendBeacon(). */
 export const beaconBytes = 65_536;
 
 export interface EndpointDeps {
@@ -28,16 +28,16 @@ export interface EndpointDeps {
   readonly clock: Clock;
 }
 
-/** One request. */
+/** A request as a wire format reads it. */
 export interface Asked {
   readonly client: Client;
   readonly request: Request;
   readonly query: Readonly<Record<string, string | undefined>>;
-  /** Parsed JSON; undefined where the route takes no body. */
+  /** Parsed JSON; undefined if the route takes no body. */
   readonly body: unknown;
 }
 
-/** What a request says. */
+/** What a wire format has read from a request. */
 export interface Reading {
   readonly site: Site;
   readonly events: readonly (SiteEvent | Refusal | Ignored)[];
@@ -53,15 +53,15 @@ export interface Wire {
   readonly tracker: Tracker;
   readonly doc: Pick<RouteDoc, 'method' | 'path' | 'operationId' | 'summary' | 'description'>;
   readonly query?: Readonly<Record<string, z.ZodType<string | undefined>>>;
-  /** Largest body. Without it the route takes none. */
+  /** Maximum body in bytes. Without it the route takes no body. */
   readonly bodyBytes?: number;
-  /** Of the body; an object unless given. */
+  /** Schema of the body; by default any object. */
   readonly content?: z.ZodType;
   readonly response: ResponseDoc;
   readonly problems?: readonly ProblemName[];
   /** Throws `unauthorized`, `invalid-body`, `body-too-large`. */
   read(asked: Asked): Reading;
-  /** Throws what the client must hear as a failure; see `orRejection`. */
+  /** Makes the reply. Throws if the client must see the request fail; see `orRejection`. */
   reply(answer: IntakeAnswer, reading: Reading): Reply;
 }
 
@@ -112,13 +112,13 @@ export function endpointRoute({ sites, door, config, clock }: EndpointDeps, wire
   });
 }
 
-/** The object that a body must be. */
+/** The body as an object. Throws `invalid-body` if it is not one. */
 export function objectIn(body: unknown): JsonObject {
   if (isObject(body)) return body;
   throw new HttpProblem('invalid-body', `must be a JSON object, got ${show(body)}`, { parameter: 'body' });
 }
 
-/** The site that a client calls by one of these names. Throws `unauthorized`. */
+/** The site that has one of the comma-separated names in `trackers`. Throws `unauthorized` if there is none. */
 export function siteCalled(sites: Sites, tracker: NamingTracker, names: unknown, field: string): Site {
   const list = typeof names === 'string' ? names.split(',') : [];
   for (const name of list) {
@@ -130,7 +130,7 @@ export function siteCalled(sites: Sites, tracker: NamingTracker, names: unknown,
   });
 }
 
-/** A key of the client's: in `Authorization: Basic base64(key:)`, or `Bearer key`. */
+/** The client's key from `Authorization: Basic base64(key:)` or `Bearer key`; undefined without one. */
 export function keyIn({ headers: { authorization = '' } }: IncomingMessage): string | undefined {
   const [, scheme = '', value = ''] = /^(Basic|Bearer) +(\S{1,1024}) *$/i.exec(authorization) ?? [];
   if (value === '') return undefined;
@@ -139,7 +139,7 @@ export function keyIn({ headers: { authorization = '' } }: IncomingMessage): str
     : value;
 }
 
-/** The list that a batch must be. Throws `invalid-body`, and `body-too-large` for one that is too long. */
+/** The events of a batch. Throws `invalid-body` if it is not an array, `body-too-large` if it has more than `maxEvents`. */
 export function listIn(value: unknown, field: string, maxEvents: number): readonly unknown[] {
   if (!Array.isArray(value))
     throw new HttpProblem('invalid-body', `${field} must be an array, got ${show(value)}`, {
@@ -152,7 +152,7 @@ export function listIn(value: unknown, field: string, maxEvents: number): readon
   return value;
 }
 
-/** For a format that sends one event at a time: its rejection is that of the request. Throws `invalid-body` or the problem given. */
+/** Throws `problem` if the event was rejected, for formats that send one event at a time. */
 export function orRejection(
   { rejected: [first] }: IntakeAnswer,
   problem: ProblemName = 'invalid-body',

@@ -1,4 +1,4 @@
-/** The endpoints of other trackers that some site takes: those that no site names are not there. */
+/** The endpoints of other trackers. A tracker has routes only if at least one site accepts its clients. */
 import type { Route } from '../../lib/http/route.js';
 import { accepts, type Tracker } from '../sites/site.js';
 import type { EndpointDeps } from './endpoint.js';

@@ -1,9 +1,9 @@
 /**
  * GoatCounter's `/count`: a pixel (GET), or a beacon without a body (POST), with everything in the query: `p` path, `r` referrer, `q` query, `e` an event, `b` why the
- * client takes itself for a bot. It says no host and no site: that is the page's, as the browser tells it in Origin or Referer.
+ * client thinks it is a bot. The query names neither host nor site: the browser names the page in Origin or Referer.
  *
  * `POST /api/v0/count` is for servers: `{hits: [{path, ref, query, event, bot, user_agent, ip, created_at, session}]}`, at most 500, with a token in `Authorization: Bearer`,
- * which here is the site's key. A path is of the site's first domain.
+ * which here is the site's key. Paths belong to the site's first domain.
  */
 import { z } from 'zod';
 import type { IntakeAnswer } from '../../ingest/intake.js';
@@ -25,11 +25,11 @@ import {
   type Reply,
 } from './endpoint.js';
 
-/** One transparent pixel. */
+/** A transparent GIF of one pixel. */
 const gif = Buffer.from('R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==', 'base64');
-/** Also pages that embed only what allows it may show it. */
+/** Lets pages with a Cross-Origin-Embedder-Policy show the pixel, too. */
 const forAllPages = { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin' };
-/** From here on `b` says that the browser is driven by a program. */
+/** Values of `b` from here on mean that a program controls the browser. */
 const firstBotReason = 150;
 
 const text = (description: string) => z.string().optional().describe(description);

@@ -1,6 +1,6 @@
 /**
- * Plausible's events API, `POST /api/event`: one event as JSON, which browsers send as text/plain. The fields have a short name (`n`, `u`, `d`, `r`, `h`) in the
- * scripts, a long one in the documentation. A client keeps no id: visitors are told apart by address and browser for a day.
+ * Plausible's events API, `POST /api/event`: one event as JSON, which browsers send as text/plain. Fields have a short name (`n`, `u`, `d`, `r`, `h`) in the
+ * scripts and a long one in the documentation. Clients keep no id: a visitor is identified by address and browser, for one day.
  */
 import { show } from '../../lib/errors/show.js';
 import type { Route } from '../../lib/http/route.js';
@@ -56,7 +56,7 @@ function eventOf(field: (short: string, long: string) => unknown): SiteEvent | R
   };
 }
 
-/** `/app#/orders` is the page `/app/orders` where the page says that routes stand behind `#`. */
+/** Turns `/app#/orders` into `/app/orders`, for pages that have their routes after `#`. */
 function withRoute(url: unknown): unknown {
   const [, page = '', route] =
     (typeof url === 'string' && /^([^?#]*)(?:\?[^#]*)?#!?(\/.*)$/s.exec(url)) || [];

@@ -1,9 +1,9 @@
 /**
  * Segment's HTTP tracking API: `POST /v1/batch` of up to 500 KB and 2,500 events, and one event at a time at `/v1/page`, `/v1/track` and so on, each at most 32 KB. The
- * site is found by the write key, in the body or in Authorization. `page` is a pageview; `identify`, and every event that has both ids, joins `anonymousId`
- * with `userId`. Clients send a batch again that they got no answer for: `messageId` is the event's id, so it counts once.
+ * site is found by the write key, in the body or in Authorization. `page` is a pageview; `identify`, and every event with both ids, joins `anonymousId`
+ * with `userId`. Clients repeat a batch if they got no answer: `messageId` becomes the eventId, so repeats do not count.
  *
- * The reply is 200 also where events of a batch are rejected: sending it again would not help.
+ * The reply is 200 even if events of a batch are rejected, because sending them again would not help.
  */
 import { z } from 'zod';
 import { timeOf } from '../../facts/timestamps.js';
@@ -32,7 +32,7 @@ const replySchema = z.object({
   rejected: z.array(z.object({ index: z.number(), reason: z.string() })).optional(),
 });
 
-/** A reading that knows which event of the batch each of its events came from. */
+/** A reading with, for each of its events, the index of the batch's event that it came from. */
 interface BatchReading extends Reading {
   readonly indexes: readonly number[];
 }
@@ -124,7 +124,7 @@ function nameOf(type: EventType, { event }: JsonObject): string {
   return type === 'track' && typeof event === 'string' ? event : type;
 }
 
-/** What is nested too deeply to be written is too large as well. */
+/** Whether the event's JSON exceeds the limit, or is nested too deeply to be serialized. */
 function isTooLarge(event: JsonObject): boolean {
   try {
     return Buffer.byteLength(JSON.stringify(event)) > limits.eventBytes;

@@ -1,9 +1,9 @@
 /**
- * Umami's `POST /api/send`, and `POST /api/batch` with an array of the same, all of one website: `{type: event | identify | performance, payload: {website, hostname, url, ...}}`. An event without a `name` is a pageview. The script
- * keeps no id: visitors are told apart by address and browser for a day. After `umami.identify(id)` all payloads carry the `id` of the user;
- * a proof that a site wants goes into the data of the call: `umami.identify(id, {proof})`.
+ * Umami's `POST /api/send`: `{type: event | identify | performance, payload: {website, hostname, url, ...}}`, and `POST /api/batch` with an array of these, all of one
+ * website. An event without a `name` is a pageview. The script keeps no id: a visitor is identified by address and browser, for one day. After
+ * `umami.identify(id)` all payloads have the `id` of the user. If the site requires a proof, it goes into the data of the call: `umami.identify(id, {proof})`.
  *
- * The reply has no `cache` token, so the script sends none back: nothing is kept for it here.
+ * The reply has no `cache` token, so the script sends none back, and there is no session state here.
  */
 import { z } from 'zod';
 import { show } from '../../lib/errors/show.js';
@@ -129,7 +129,7 @@ function eventOf(
   return refused('type', `must be "event", "identify" or "performance", got ${show(type)}`);
 }
 
-/** A `url` may be a whole one, or a path of the `hostname`. */
+/** Reads a pageview. Its `url` is absolute, or a path on `hostname`. */
 function pageview(
   { url, hostname, referrer }: JsonObject,
   origin: string | undefined,
@@ -149,7 +149,7 @@ function pageview(
   };
 }
 
-/** Scheme and host of paths: as the page has them, where it says which it is. */
+/** Scheme and host for relative URLs: the page's origin if it is that host, else https and `hostname`. */
 function baseOf(hostname: unknown, origin: string | undefined): string | undefined {
   const page = origin === undefined || !URL.canParse(origin) ? undefined : new URL(origin);
   if (page !== undefined && (hostname === page.hostname || hostname === undefined)) return page.origin;

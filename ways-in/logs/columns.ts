@@ -1,6 +1,6 @@
 /**
- * Tables as logs: which column of a CSV, TSV or Parquet file (read by DuckDB), or which field of JSON lines, is what of a request. Rows are known
- * by what is in the columns that are mapped.
+ * Tables as logs: `--columns` maps columns of a CSV, TSV or Parquet file (read by DuckDB), or fields of JSON lines, to the fields of a request. For a
+ * row of a table, the import sees the mapped columns only: its eventId is made from them.
  */
 import { parseIso } from './fields/time-formats.js';
 import { isRefusal, parseJsonLine, isObject, type JsonObject } from './json-line.js';
@@ -38,10 +38,10 @@ const fields = [
 ] as const;
 type Field = (typeof fields)[number];
 
-/** Which column a field is in. */
+/** Column of each field. */
 export type Columns = Readonly<Partial<Record<Field, string>>>;
 
-/** Reads `time=ts,url=page_url,visitor=uid`. Throws `usage.invalid` for a field that is unknown, or one that is needed and missing. */
+/** Parses `time=ts,url=page_url,visitor=uid`. Throws `usage.invalid` if a field is unknown or a required one is missing. */
 export function parseColumns(text: string): Columns {
   const columns: Partial<Record<Field, string>> = {};
   for (const pair of text.split(',')) {
@@ -69,7 +69,7 @@ export function parseColumns(text: string): Columns {
   return columns;
 }
 
-/** Rows of a table, each a JSON array of the texts of its mapped columns. */
+/** Format of table rows, each a JSON array with the texts of the mapped columns. */
 export function tableFormat(columns: Columns): LogFormat {
   const order = Object.keys(columns);
   return {
@@ -86,7 +86,7 @@ export function tableFormat(columns: Columns): LogFormat {
   };
 }
 
-/** JSON lines; a dot in a name goes into an object. */
+/** Format of JSON lines; a dot in a column name addresses a field of a nested object. */
 export function jsonFormat(columns: Columns): LogFormat {
   const paths = Object.entries(columns).map(([field, name]) => [field, name.split('.')] as const);
   return {
@@ -157,7 +157,7 @@ function targetOf(path: string | undefined, query: string | undefined): string |
 
 const naive = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(:\d\d(?:\.\d+)?)?$/;
 
-/** RFC 3339 (also with `+00`), or a number of seconds, milli-, micro- or nanoseconds; a time without a zone is of the zone given. */
+/** UTC ms of RFC 3339 (also with `+00`), or of a number of s, ms, µs or ns. Without a zone the option's is used; 'local' if there is none. */
 function timeOf(
   text: string,
   utcOf: ((localMs: number) => number) | undefined,

@@ -1,4 +1,4 @@
-/** A format given as servers and GoAccess write it down: which notation it is, and the format it makes. */
+/** Formats written in the notation of Apache, nginx or GoAccess (`--log-format`): detects the notation and makes the format. */
 import { timeReader } from './fields/time-formats.js';
 import { readApache } from './notation/apache.js';
 import { shapeOf } from './notation/compile.js';
@@ -11,7 +11,7 @@ import { TextShape, type ShapeOptions } from './text-shape.js';
 export const notations = ['apache', 'nginx', 'goaccess'] as const;
 export type Notation = (typeof notations)[number];
 
-/** GoAccess by what the others do not have, nginx by its variables. */
+/** Detects the notation: nginx has variables, and GoAccess has specifiers that Apache does not. */
 export function notationOf(format: string): Notation {
   if (/\$\{?[a-z]/.test(format)) return 'nginx';
   const withoutArguments = format.replace(/%[<>!0-9,]*\{[^}]*\}/g, '%');
@@ -20,7 +20,7 @@ export function notationOf(format: string): Notation {
 
 export const goAccessDefaults: GoAccessTimes = { dateFormat: '%d/%b/%Y', timeFormat: '%H:%M:%S' };
 
-/** Throws `usage.invalid` for a format that cannot be read by. */
+/** Makes a log format from its notation. Throws `usage.invalid` if lines cannot be parsed by it. */
 export function formatOfString(format: string, notation: Notation, times: GoAccessTimes): LogFormat {
   const { parts, time } =
     notation === 'nginx'
@@ -38,7 +38,7 @@ export function formatOfString(format: string, notation: Notation, times: GoAcce
   });
 }
 
-/** The shape of a format known to be one. */
+/** The shape of a built-in format in Apache's notation. */
 export function apacheShape(format: string, options: ShapeOptions = {}): TextShape {
   return new TextShape(shapeOf(readApache(format).parts, 'apache').fields, options);
 }

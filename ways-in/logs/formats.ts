@@ -1,4 +1,4 @@
-/** All formats of logs. Their order decides where two read equally many lines of a file: the narrower comes first. */
+/** All log formats. If two can read the same number of lines of a file, the earlier one wins, so stricter formats come first. */
 import { alb } from './formats/alb.js';
 import { caddy } from './formats/caddy.js';
 import { cloudfront } from './formats/cloudfront.js';
@@ -24,7 +24,7 @@ export const logFormats: readonly LogFormat[] = [
   combined,
 ];
 
-/** Formats that are known when seen and not read: what to do instead. */
+/** Formats that are recognised but not supported, with what to do instead. */
 export const otherFormats: readonly {
   readonly name: string;
   readonly shape: RegExp;

@@ -1,8 +1,8 @@
-/** Visitors of logs without their addresses: an HMAC of address and user agent by a key of the data directory, 132 bits of it. */
+/** Visitor ids without addresses: the first 132 bits of an HMAC of address and user agent, keyed with a secret of the data directory. */
 import { createHmac } from 'node:crypto';
 import { TextMemo } from './fields/text-memo.js';
 
-/** Visitors remembered: most lines repeat one. */
+/** Maximum number of cached visitors; most lines repeat one. */
 const maxKnown = 65_536;
 
 export class HashedAddresses {
@@ -10,7 +10,7 @@ export class HashedAddresses {
   readonly #visitors = new TextMemo((said) => this.#hash(said), maxKnown);
   #keyRead: string | undefined;
 
-  /** @param key asked for once, when the first visitor is made */
+  /** @param key called once, when the key is first needed */
   constructor(key: () => string) {
     this.#key = key;
   }

@@ -1,9 +1,9 @@
-/** What the formats of JSON lines share: the object of a line, and its fields as texts. */
+/** Shared code of the formats of JSON lines: parses a line, and reads its fields as texts. */
 import { refused, type Refusal } from './request.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The object of a line. What Docker Compose puts before it (`caddy  | {`) is passed over. */
+/** Parses the object of a line. Skips the prefix that Docker Compose writes (`caddy  | {`). */
 export function parseJsonLine(line: string): JsonObject | Refusal {
   const begin = line.indexOf('{');
   if (begin < 0) return refused('the line is not a JSON object', line);
@@ -27,7 +27,7 @@ function tryParse(text: string): unknown {
 }
 
 /**
- * JSON that a template made: nginx writes bytes as `\xHH` unless it is told `escape=json`, and nothing for a number that it does not have.
+ * Repairs JSON that a template wrote: nginx writes bytes as `\xHH` without `escape=json`, and nothing for a missing number.
  */
 function repaired(text: string): string {
   return text
@@ -41,14 +41,14 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A field's text; undefined for what is absent, empty or `-`. Numbers are texts as well. */
+/** A field's text, or its number as text; undefined if it is missing, empty or `-`. */
 export function textIn(object: JsonObject, name: string): string | undefined {
   const value = object[name];
   if (typeof value === 'number') return String(value);
   return typeof value === 'string' && value !== '' && value !== '-' ? value : undefined;
 }
 
-/** A header in an object of headers, by any case; the first of several values. */
+/** The first value of a header, by its name as given or in lower case; undefined if it is missing or empty. */
 export function headerIn(headers: unknown, name: string): string | undefined {
   if (!isObject(headers)) return undefined;
   const value = headers[name] ?? headers[name.toLowerCase()];

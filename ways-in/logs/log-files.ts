@@ -1,6 +1,6 @@
 /**
- * Files of web servers' logs for the import: which format a file has, and its lines as pageviews. Without a format given it is told by the first lines,
- * and a line that this one does not read is tried with the others: a server's configuration may change in the middle of a file.
+ * Log files of web servers for the import: chooses the format of a file and turns its lines into pageviews. Without `--format` the format is detected from the
+ * first lines, and lines that it cannot read are tried with the other formats, because a server's configuration may change in the middle of a file.
  */
 import { z } from 'zod';
 import { isFactLine, ndjson, ndjsonSchema } from '../../ingest/ndjson.js';
@@ -23,26 +23,26 @@ import type { LogFormat, ParseLine, ParseOptions, Parsed, Refusal } from './requ
 import { tableRows } from './table-rows.js';
 
 const logOptionsSchema = pageviewOptionsSchema.extend({
-  /** Where times are local. */
+  /** Time zone of times without one. */
   zone: z.string().optional(),
-  /** Of the format `log-format`. */
+  /** Options of the format `log-format`, and of GoAccess. */
   logFormat: z.string().optional(),
   notation: z.enum(notations).optional(),
   dateFormat: z.string().optional(),
   timeFormat: z.string().optional(),
-  /** Of tables: `time=ts,url=page,visitor=uid`. */
+  /** Columns of a table: `time=ts,url=page,visitor=uid`. */
   columns: z.string().optional(),
 });
 export type LogOptions = Readonly<z.infer<typeof logOptionsSchema>> & Pick<PageviewOptions, 'hashed'>;
 
-/** A format by name, `log-format` for the one in the options, or `auto`. As stored in a job. */
+/** A format as stored in a job. `log-format` is the one in the options; `auto` detects the format. */
 const logFileSchema = z.object({ name: z.string(), options: logOptionsSchema });
 export interface LogFile {
   readonly name: string;
   readonly options: LogOptions;
 }
 
-/** The format of a file, as asked for on the command line or stored in a job. Throws `usage.invalid` when it is unknown. */
+/** Makes the format that the command line or a job names. Rejects or throws if it is unknown or its options are not valid. */
 export function formatOf(stored: unknown, addressKey: () => string): Promise<FileFormat> {
   if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
   const { name, options } = logFileSchema.parse(stored);
@@ -99,7 +99,7 @@ function formatGiven(options: LogOptions): LogFormat {
   });
 }
 
-/** Reads by the first of its formats, and by the others what that one refuses. */
+/** Reads lines with the first of its formats, and with the others if the first rejects a line. */
 class LogReader implements LineReader {
   readonly #parsers: readonly { readonly format: LogFormat; readonly parse: ParseLine }[];
   readonly #options: LogOptions;
@@ -143,7 +143,7 @@ class LogReader implements LineReader {
     return refusal ?? { kind: 'rejected', reason: 'no format' };
   }
 
-  /** Directives of W3C's formats hold for the lines after them. */
+  /** Directives of W3C formats apply to the lines after them. */
   stateOf(line: string): string | undefined {
     const [, directive] = /^#([\w-]+):/.exec(line) ?? [];
     return directive !== undefined && /^(?:fields|date)$/i.test(directive) ? directive : undefined;
@@ -166,7 +166,7 @@ function resultOf(parsed: Parsed, format: LogFormat, options: PageviewOptions): 
   return parsed.kind === 'passed' ? { kind: 'filtered', reason: parsed.reason } : rejected(parsed);
 }
 
-/** Told by the first lines: the format that reads most of them. */
+/** Opens a file with the format that can read most of its first lines. */
 function openUnasked(first: readonly string[], options: LogOptions, parseOptions: ParseOptions): LineReader {
   const lines = first.filter((line) => line.trim() !== '');
   if (lines.length === 0 || lines.filter(isFactLine).length * 2 > lines.length) return ndjson.open(first);
@@ -175,14 +175,14 @@ function openUnasked(first: readonly string[], options: LogOptions, parseOptions
     .reduce((a, b) => (b.score > a.score ? b : a));
   if (best.score === 0) throw unknownFormat(lines);
   checkOptions(lines, best.format, options, parseOptions);
-  // A format that reads what others read, too, reads nothing that they refuse for a reason.
+  // Formats that match lines of other formats, too, would accept lines which those reject for a reason.
   const others = logFormats.filter(
     (one) => one !== best.format && one.proof === undefined && one.name !== 'common',
   );
   return new LogReader([best.format, ...others], options, parseOptions, true);
 }
 
-/** Lines that a format reads. What is only missing in the options does not speak against it. */
+/** Number of lines that a format can read. Options that are missing do not lower it. */
 function scoreOf(
   lines: readonly string[],
   format: LogFormat,
@@ -207,7 +207,7 @@ function scoreOf(
   return format.proof !== undefined && proven * 2 < read ? 0 : read;
 }
 
-/** Throws `usage.invalid` when most lines cannot be read for want of an option. */
+/** Throws `usage.invalid` if more lines need a missing option than can be read. */
 function checkOptions(
   lines: readonly string[],
   format: LogFormat,

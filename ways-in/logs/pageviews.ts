@@ -1,6 +1,6 @@
 /**
- * Which requests are pageviews, and of whom: by default a successful GET (2xx, 304) of something on the site that is not a static file. The
- * same for every format.
+ * Decides which requests are pageviews, and of which visitor, for every format. By default a pageview is a successful GET (2xx, 304) of a page
+ * on the site that is not a static file.
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
@@ -11,34 +11,34 @@ import { clientAddress } from './fields/address.js';
 import { present, refused, withoutOption, type LogRequest, type Refusal } from './request.js';
 
 /**
- * What stands for a visitor: the address, the address with the user agent, both hashed by a key of the data directory, or the logged-in user (without one, or for a
- * placeholder, the address, hashed where `hashAddresses` says so).
+ * What identifies a visitor: the address; the address with the user agent; both, hashed with a key of the data directory; or the logged-in user. Without a user, or
+ * if it is a placeholder, `user` takes the address, hashed if `hashAddresses` is set.
  */
 const visitorRules = ['ip', 'ip-agent', 'ip-agent-hash', 'user'] as const;
 export type VisitorRule = (typeof visitorRules)[number];
 
 export const pageviewOptionsSchema = z.object({
-  /** The site, where lines do not name theirs. Where they do, lines of other sites are filtered. */
+  /** The site of lines that do not name one. Lines that name another site are filtered. */
   host: z.string().optional(),
-  /** Scheme of the URLs; without it the line's, else https. */
+  /** Scheme of the URLs; by default the line's, else https. */
   scheme: z.enum(['http', 'https']).optional(),
   visitor: z.enum(visitorRules),
-  /** Of the rule `user`. */
+  /** With the rule `user`: hash the addresses of visitors without a user. */
   hashAddresses: z.boolean().optional(),
-  /** Methods that view a page. */
+  /** Methods that count as pageviews. */
   methods: z.array(z.string()).readonly(),
   /** Status codes that count: '2xx' or '304'. */
   statuses: z.array(z.string()).readonly(),
   keepStatic: z.boolean(),
-  /** Proxies of one's own before the server; see `clientAddress`. Without it the format decides. */
+  /** Number of own proxies in front of the server; see `clientAddress`. By default the format decides. */
   trustedProxies: z.number().optional(),
 });
 export type PageviewOptions = Readonly<z.infer<typeof pageviewOptionsSchema>> & {
-  /** Not stored: made where the key is. */
+  /** Set if addresses are hashed. Not stored: each process makes it with the key. */
   readonly hashed?: HashedAddresses;
 };
 
-/** Whether visitors are made of addresses that are hashed. */
+/** Whether the options hash addresses. */
 export function hashesIn({ visitor, hashAddresses = false }: PageviewOptions): boolean {
   return visitor === 'ip-agent-hash' || (visitor === 'user' && hashAddresses);
 }
@@ -52,7 +52,7 @@ export const pageviewDefaults = {
 
 const hostShape = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
-/** True for a host name or an address, with or without a port. */
+/** Whether a text is a host name or an address, with or without a port. */
 export function isHost(text: string): boolean {
   return hostShape.test(text);
 }
@@ -60,10 +60,10 @@ export function isHost(text: string): boolean {
 type Rejected = Omit<Refusal, 'kind'> & { readonly kind: 'rejected' };
 export type LogResult = Exclude<LineResult, { kind: 'rejected' }> | Rejected;
 
-/** The pageview of a request, or why it is none. */
+/** The pageview of a request, or why it is not one. */
 export function pageviewOf(request: LogRequest, options: PageviewOptions, trustedProxies: number): LogResult {
   const { method, target, status } = request;
-  // First: a line whose address is none is not of this format, and what else it says is not to be trusted.
+  // Checked first: without a valid address the line is not of this format, and its other fields mean nothing.
   const address =
     request.visitor === undefined ? clientAddress(request.address, request.forwardedFor, trustedProxies) : '';
   if (typeof address !== 'string') return rejected(address);
@@ -123,7 +123,7 @@ interface PageTarget {
   readonly path: string;
 }
 
-/** What was asked for, and of which site. A target that is a whole URL (sent to a proxy) is the site's page when it names the site. */
+/** The requested page and its site. An absolute URL as target (a proxy request) is a page of the site only if it names the site. */
 function pageTarget(target: string, request: LogRequest, options: PageviewOptions): PageTarget | LogResult {
   let path = target;
   let own = request.host;
@@ -146,7 +146,7 @@ function pageTarget(target: string, request: LogRequest, options: PageviewOption
   return { scheme: options.scheme ?? scheme ?? 'https', host, path };
 }
 
-/** Without regard to case and default ports. */
+/** Compares hosts without case and default ports. */
 function sameHost(a: string, b: string): boolean {
   return bare(a) === bare(b);
 }

@@ -1,21 +1,21 @@
-/** What a line of a web server's log says, whatever its format: the common ground of all formats. */
+/** The common result of all log formats: what a line of a web server's log says, and the interface of a format. */
 
-/** One request. Texts have no escapes left; what the server wrote as `-` or nothing is absent. */
+/** One request. Texts are decoded; fields that the server wrote as `-` or nothing are undefined. */
 export interface LogRequest {
   readonly kind: 'request';
-  /** As written: one address, with or without a port, or a list of them. */
+  /** As in the line: an address with or without a port, or a list of addresses. */
   readonly address: string | undefined;
-  /** X-Forwarded-For, where the format has it: addresses, the client's first. */
+  /** X-Forwarded-For if the format has it: a list of addresses, the client's first. */
   readonly forwardedFor?: string | undefined;
   readonly user?: string | undefined;
   /** UTC milliseconds. */
   readonly time: number;
   readonly method: string | undefined;
-  /** What was asked for: a path with its query, or a whole URL. Undefined when the line holds no request of HTTP. */
+  /** The request target: a path with its query, or an absolute URL. Undefined if the line has no HTTP request. */
   readonly target: string | undefined;
-  /** Three digits. Without one the line counts whatever the options say of statuses. */
+  /** Three digits. A line without a status counts, whatever the options say about statuses. */
   readonly status?: string | undefined;
-  /** The site, where the line names it: a host with or without a port. */
+  /** The site if the line names it: a host with or without a port. */
   readonly host?: string | undefined;
   readonly scheme?: string | undefined;
   readonly referrer?: string | undefined;
@@ -23,22 +23,22 @@ export interface LogRequest {
   /** The server's own id of the request. */
   readonly eventId?: string | undefined;
   readonly country?: string | undefined;
-  /** A visitor id that the file gives, in place of one made of the address. */
+  /** Visitor id from the file, used instead of one made from the address. */
   readonly visitor?: string | undefined;
 }
 
-/** A line that is well, and no request: a comment, a message of another kind in the same file. */
+/** A valid line that is not a request: a comment, or a message of another kind in the same file. */
 export interface Passed {
   readonly kind: 'passed';
   readonly reason: string;
 }
 
-/** A line that does not fit its format; the reason names the field and is one of few, the value is the line's. */
+/** A line that does not match its format. The reason names the field and is from a bounded set; the value is text of the line. */
 export interface Refusal {
   readonly kind: 'refused';
   readonly reason: string;
   readonly value?: string;
-  /** Where an option of the import is missing: which one, and the reason without it. */
+  /** Set if the line could be read with an option of the import: the option, and what is missing without it. */
   readonly missing?: { readonly option: string; readonly what: string };
 }
 
@@ -48,22 +48,22 @@ export type Parsed = LogRequest | Passed | Refusal;
 export type ParseLine = (line: string) => Parsed;
 
 export interface ParseOptions {
-  /** Makes UTC of times that name no zone; undefined when none was given. */
+  /** Converts local times to UTC; undefined if no zone was given. */
   readonly utcOf?: (localMs: number) => number;
 }
 
-/** A format of lines: one small module each in `formats/`. */
+/** A log format: one small module in `formats/`. */
 export interface LogFormat {
   readonly name: string;
-  /** For the help: what writes it. */
+  /** For people: which server writes it. */
   readonly title: string;
-  /** Starts a file: what a line means may depend on those before it. */
+  /** Starts a file, because the meaning of a line may depend on earlier lines. */
   start(options: ParseOptions): ParseLine;
-  /** True where a line is a JSON object, and shows by itself that it is whole. */
+  /** True if lines are JSON objects, so that a complete line can be recognised without a line end. */
   readonly isJson?: boolean;
-  /** For a format whose lines another one reads, too: what half of the lines must have before it is taken for it unasked. */
+  /** For a format whose lines match another format, too: at least half of the lines must pass before this one is detected. */
   readonly proof?: (request: LogRequest) => boolean;
-  /** Proxies of one's own before the server, unless the options say otherwise; 0 by default. */
+  /** Number of own proxies in front of the server, unless the options set it; 0 by default. */
   readonly trustedProxies?: number;
 }
 
@@ -71,7 +71,7 @@ export function refused(reason: string, value?: string): Refusal {
   return value === undefined ? { kind: 'refused', reason } : { kind: 'refused', reason, value };
 }
 
-/** Of a line that could be read if an option of the import were set. @param use what the option tells, for the reason */
+/** Refuses a line that could be read if an option of the import were set. @param use what the option is for, for the reason */
 export function withoutOption(option: string, what: string, value?: string, use = ''): Refusal {
   return { ...refused(`${what} (set ${option}${use})`, value), missing: { option, what } };
 }
@@ -80,7 +80,7 @@ export function passed(reason: string): Passed {
   return { kind: 'passed', reason };
 }
 
-/** A text of a log, undefined where the server had none. */
+/** A text of a log; undefined if it is empty or `-`. */
 export function present(text: string | undefined): string | undefined {
   return text === undefined || text === '' || text === '-' ? undefined : text;
 }

@@ -1,11 +1,11 @@
-/** Rows of CSV, TSV and Parquet files, by DuckDB: each the JSON array of the texts of some columns, as a line for the import. */
+/** Reads rows of CSV, TSV and Parquet files with DuckDB. Each becomes a line for the import: a JSON array with the texts of some columns. */
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { checkFile, type ByteProgress, type Line, type LineBlock } from '../../ingest/lines.js';
 
 /**
- * @param columns names as they stand in the file, in the order of the arrays
- * Throws `import.failed` naming a column that is not there, or what is wrong with the file; rows of a CSV that cannot be read come as refused
- * lines after the others.
+ * Throws `import.failed` naming a missing column, or what is wrong with the file. Rows of a CSV that cannot be parsed become refused
+ * lines after all others.
+ * @param columns names as in the file, in the order of the arrays
  */
 export async function* tableRows(
   path: string,
@@ -19,7 +19,7 @@ export async function* tableRows(
   const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' });
   const connection = await instance.connect();
   try {
-    await connection.run("SET TimeZone = 'UTC'").catch(() => undefined); // where the build knows zones; else they are UTC anyway
+    await connection.run("SET TimeZone = 'UTC'").catch(() => undefined); // builds without time zones fail here, and use UTC anyway
     const selected = columns.map((name) => `CAST(${quotedName(name)} AS VARCHAR)`).join(', ');
     const result = await connection.stream(`SELECT ${selected} FROM ${source(path, format)}`);
     let number = 0;

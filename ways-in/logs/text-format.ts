@@ -1,4 +1,4 @@
-/** Makes a format of a shape: the fields of a line become a request. */
+/** Makes a log format from a shape: turns the fields of a line into a request. */
 import { ClfTimes } from './fields/clf-time.js';
 import { unescapeTarget, unescapeText } from './fields/escapes.js';
 import { parseRequestLine, type RequestLine } from './fields/request-line.js';
@@ -12,15 +12,15 @@ import {
 } from './request.js';
 import { fields, type Field, type TextShape } from './text-shape.js';
 
-/** Reads the time of a line: UTC milliseconds, undefined for a text that is not one. */
+/** Parses the time of a line to UTC ms; undefined if the text is not a time. */
 export type ReadTime = (time: string, timeOfDay: string, zone: string) => number | undefined;
 
 export interface TextFormatOptions {
   readonly name: string;
   readonly title: string;
-  /** A new one for each file: a shape holds the line it reads. */
+  /** Makes a shape for each file, because a shape holds the line that it reads. */
   readonly shape: () => TextShape;
-  /** The common log format's time unless given. */
+  /** Parser of times; by default the common log format's. */
   readonly time?: (options: ParseOptions) => ReadTime;
 }
 
@@ -34,7 +34,7 @@ function clfTime(): ReadTime {
 }
 
 function parserOf(shape: TextShape, readTime: ReadTime): ParseLine {
-  // Looked up once: a line has some twenty.
+  // Look up the places of all fields once, not on every line.
   const place = Object.fromEntries(fields.map((field) => [field, shape.placeOf(field)])) as Record<
     Field,
     number
@@ -78,7 +78,7 @@ function parserOf(shape: TextShape, readTime: ReadTime): ParseLine {
   };
 }
 
-/** Of formats that write the parts of a request apart. */
+/** The request in formats that have separate fields for its parts. */
 function requestOf(shape: TextShape, place: Readonly<Record<Field, number>>): RequestLine {
   const whole = shape.textAt(place.target < 0 ? place.path : place.target);
   if (whole === undefined || whole === '' || whole === '-') return { method: undefined, target: undefined };
@@ -92,7 +92,7 @@ function portOf(host: string | undefined): string | undefined {
   return host === undefined ? undefined : /:(\d{1,5})$/.exec(host)?.[1];
 }
 
-/** Another port than the two well-known ones says nothing: a proxy in front may speak TLS. */
+/** The scheme by the port; undefined for other ports than 80 and 443, because a proxy in front may use TLS. */
 function schemeOf(port: string | undefined): string | undefined {
   return port === '443' ? 'https' : port === '80' ? 'http' : undefined;
 }

@@ -1,18 +1,17 @@
 /**
- * Formats of text with a fixed order of fields, compiled from the notation in which servers are configured: `"%r" %>s` is a quoted
- * request, a blank and a status. A field ends where what follows it in the format begins; one in quotes is read by state, so that an escaped
- * quote is part of it; where the server writes `-` without the quotes, that is taken. Blanks may be several. What follows the last
- * field is not read: many add fields of their own there.
+ * Splits lines of text formats with a fixed order of fields, compiled from the notation in which servers are configured: `"%r" %>s` is a quoted
+ * request, a space and a status. A field ends where the text that follows it in the format begins. A quoted field may contain escaped quotes, and
+ * may be `-` without quotes. A space matches several spaces. Text after the last field is not read, because many servers add fields there.
  */
 import { refused, type Refusal } from './request.js';
 
-/** What a field says. Fields without a meaning are passed over. */
+/** Meanings of fields; `ignored` fields are skipped. */
 export const fields = [
   'address',
   'forwardedFor',
   'ident',
   'user',
-  'time', // in the notation's own way, as by `TimeReader`
+  'time', // parsed by the format's `ReadTime`
   'date',
   'timeOfDay',
   'zone',
@@ -22,8 +21,8 @@ export const fields = [
   'path',
   'query',
   'status',
-  'host', // as the client named it: a port is part of it
-  'server', // the server's own name, perhaps with its port
+  'host', // the client's Host header, perhaps with a port
+  'server', // the server's own name, perhaps with a port
   'port',
   'scheme',
   'referrer',
@@ -36,22 +35,22 @@ export type Field = (typeof fields)[number];
 
 export interface ShapeField {
   readonly field: Field;
-  /** As written in the line. */
+  /** How the field is enclosed in the line. */
   readonly style: 'plain' | 'quoted' | 'bracketed';
-  /** What stands before it, without its own quote or bracket. */
+  /** Text before the field, without its opening quote or bracket. */
   readonly before: string;
-  /** How many blanks a plain field holds: a request has two, a time perhaps one. */
+  /** Number of spaces in a plain field: a request has two, a time may have one. */
   readonly blanks?: number;
-  /** How a reader of the message knows it: `status`, `%{X-Thing}i`. */
+  /** Name of the field in messages: `status`, `field %{X-Thing}i`. */
   readonly title: string;
 }
 
 export interface ShapeOptions {
-  /** A line may end before this field: 7 in combined, which the common format ends at. */
+  /** Index of a field before which a line may end: 7 in combined, where the common format ends. */
   readonly mayEndBefore?: number;
-  /** What stands behind the last field. */
+  /** Text after the last field. */
   readonly after?: string;
-  /** What may follow the last field. Default: anything after a blank. */
+  /** What may follow the last field and a space; by default anything. */
   readonly tail?: 'anything' | 'no quotes';
 }
 
@@ -68,17 +67,17 @@ export class TextShape {
     this.#stops = shape.map((_, i) => stopOf(shape[i + 1]) || (options.after ?? ''));
   }
 
-  /** Where a field stands among the texts of a line; -1 where the format lacks it. */
+  /** Place of a field, for `textAt`; -1 if the format does not have it. */
   placeOf(field: Field): number {
     return this.fields.findIndex((one) => one.field === field);
   }
 
-  /** Of the line that was read last; undefined for place -1. Empty where the line ended before it. */
+  /** Text of a field in the last line read; undefined for place -1, '' if the line ended before it. */
   textAt(place: number): string | undefined {
     return place < 0 ? undefined : this.#texts[place];
   }
 
-  /** Finds the fields of a line. A refusal names the first that does not fit. */
+  /** Splits a line into its fields. Returns a refusal that names the first field that does not match. */
   read(line: string): Refusal | undefined {
     const { fields: shape } = this;
     const texts = this.#texts;
@@ -109,18 +108,18 @@ export class TextShape {
     if (quote < 0) return undefined;
     if (this.#options.tail === 'no quotes')
       return refused('the line has more fields than the format', line.slice(at));
-    // An odd number of quotes: one of them stands within a field, and ended it too early.
+    // With an odd number of quotes, one of them was inside a field and ended it too early.
     let quotes = 0;
     for (let next = quote; next >= 0; next = line.indexOf('"', next + 1))
       if (!isEscaped(line, next)) quotes++;
     return quotes % 2 === 0 ? undefined : refused('a quote within a field is not escaped', line.slice(at));
   }
 
-  /** Reads up to what follows; returns where it ended, -1 when that is not there. */
+  /** Reads a plain field up to the text that follows it. Returns the field's end, or -1 if that text is missing. */
   #plain(line: string, from: number, i: number): number {
     const stop = this.#stops[i] ?? '';
     let end = stop === '' ? endOfToken(line, from) : line.indexOf(stop, from);
-    // A proxy's list of addresses has blanks.
+    // A proxy's list of addresses contains spaces.
     if (stop === ' ' && this.fields[i]?.field === 'address')
       while (end > 0 && line.charCodeAt(end - 1) === comma) end = line.indexOf(stop, end + 1);
     for (let left = this.fields[i]?.blanks ?? 0; left > 0 && end >= 0; left--)
@@ -168,7 +167,7 @@ const comma = 0x2c;
 const dash = 0x2d;
 const bracket = 0x5b;
 
-/** Where the text behind `before` begins; -1 when `before` is not there. */
+/** Position after `before`; -1 if the line does not have it at `at`. */
 function skip(line: string, at: number, before: string): number {
   if (before === '') return at;
   let to = at;
@@ -200,12 +199,12 @@ function isEnd(line: string, at: number): boolean {
   return at >= line.length || line.charCodeAt(at) === blank;
 }
 
-/** Whether a closing quote is one: what follows it in the format follows it here, too. */
+/** Whether a quote closes its field: the text that follows the field in the format must follow here. */
 function isFollowed(line: string, at: number, stop: string): boolean {
   return at >= line.length || (stop === '' ? isEnd(line, at) : line.startsWith(stop, at));
 }
 
-/** Whether an odd number of backslashes stands before. */
+/** Whether an odd number of backslashes precedes the character. */
 function isEscaped(line: string, at: number): boolean {
   let before = 0;
   while (line.charCodeAt(at - 1 - before) === 0x5c) before++;

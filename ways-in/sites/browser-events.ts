@@ -1,10 +1,10 @@
 /**
- * What pages send to `POST /v1/events` with a browser key, in the query or in the body, for a beacon carries no headers:
+ * Events that pages send to `POST /v1/events` with a browser key. The key is in the query or the body, because a beacon has no headers of its own:
  *
  *   {"key": "...", "type": "pageview", "url": "https://www.example.org/a"}
  *   {"key": "...", "sentAt": 1764436000000, "events": [{"type": "pageview", ...}, {"type": "identify", ...}]}
  *
- * `sentAt` is the page's clock at the moment of sending: with it, timestamps count as ages, and a clock that is wrong does no harm.
+ * `sentAt` is the page's clock when it sends. With it, only the age of a timestamp matters, so that a wrong clock does no harm.
  */
 import type { Warning } from '../../facts/door.js';
 import type { BrowserEvents } from '../../ingest/way-in.js';
@@ -17,9 +17,9 @@ import { byOurClock, refused, type Clocks, type Refusal, type SiteEvent } from '
 import { isObject } from '../logs/json-line.js';
 import type { Sites } from './site.js';
 
-/** Events in a request. */
+/** Maximum number of events in a request. */
 export const maxEvents = 100;
-/** Fields that are not known, named in the warnings of one event. */
+/** Maximum number of unknown fields named in the warnings of one event. */
 const maxFieldsNamed = 10;
 
 const eventFields: ReadonlySet<string> = new Set([
@@ -60,7 +60,7 @@ export function browserEvents({ sites, door, config, clock }: BrowserEventsDeps)
   };
 }
 
-/** Throws `invalid-body` or `body-too-large`. */
+/** The events in a body. Throws `body-too-large` if there are more than `maxEvents`. */
 function eventsIn(body: unknown, client: Client): readonly (SiteEvent | Refusal)[] {
   const { events, sentAt } = isObject(body) ? body : { events: body, sentAt: undefined };
   const list: readonly unknown[] = Array.isArray(events) ? events : [body];

@@ -1,4 +1,4 @@
-/** Who sends: what a request says of the browser behind it. The address is used for an HMAC and a rate, and is kept nowhere. */
+/** What a request says about the client that sent it. The address is used for an HMAC and a rate limit, and is never stored. */
 import type { IncomingMessage } from 'node:http';
 import type { Config } from '../../lib/config/config.js';
 import { canonicalAddress, clientAddress } from '../logs/fields/address.js';
@@ -6,12 +6,12 @@ import { canonicalAddress, clientAddress } from '../logs/fields/address.js';
 export interface Client {
   /** UTC ms. */
   readonly receivedAt: number;
-  /** Of the page: the `Origin` header, or the referrer where there is none (images carry no Origin). A whole URL may stand here. */
+  /** The page that sends: the `Origin` header, or without one (images have none) the referrer, which may be a whole URL. */
   readonly origin: string | undefined;
   /** In the spelling of RFC 5952. */
   readonly address: string;
   readonly userAgent: string | undefined;
-  /** Two letters, where a proxy names the country. */
+  /** Two letters, if a proxy names the country. */
   readonly country: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export function clientOf(
   };
 }
 
-/** `XX` and `ZZ` say that the country is not known. */
+/** The country in upper case; undefined for `XX` and `ZZ`, which mean an unknown country. */
 function countryIn(value: string | readonly string[] | undefined): string | undefined {
   if (typeof value !== 'string' || !/^[A-Za-z]{2}$/.test(value)) return undefined;
   const country = value.toUpperCase();

@@ -1,23 +1,23 @@
 /**
- * What the door remembers of the edges it has made, within bounds and until a restart: it only saves facts that would count nothing, and keeps people apart
- * who share an address.
+ * A bounded memory of the edges that the door has made since the start. It avoids storing edges again that would change nothing, and keeps people
+ * who share an address from being joined.
  */
 
 import type { Candidate, IntakeAnswer } from '../../ingest/intake.js';
 import { isObject } from '../logs/json-line.js';
 import { isImplied, nothing, type Ignored, type Refusal, type SiteEvent } from './site-event.js';
 
-/** Edges, and visitors of a day, that are remembered. */
+/** Maximum number of remembered edges, and of remembered visitors of the day. */
 const maxEdges = 100_000;
 
 export class EdgeMemory {
-  /** Their eventIds; the same edge always has the same. */
+  /** eventIds of edges; the same edge always has the same eventId. */
   readonly #made = new Set<string>();
-  /** By visitor of the day: the first user seen there. */
+  /** First user seen with each visitor of the day. */
   readonly #userOf = new Map<string, string>();
   #day = 0;
 
-  /** Edges that are only implied are stored once, not with every event that names both ids. `candidates` are those of `events`. */
+  /** Drops implied edges that are already stored, so that not every event that names both ids stores one. `candidates[i]` belongs to `events[i]`. */
   withoutKnown(
     events: readonly (SiteEvent | Refusal | Ignored)[],
     candidates: readonly Candidate[],
@@ -33,7 +33,7 @@ export class EdgeMemory {
     });
   }
 
-  /** Edges that are durable now. */
+  /** Remembers the edges among the candidates that were accepted, which are durable now. */
   remember(candidates: readonly Candidate[], { rejected }: IntakeAnswer): void {
     const bad = new Set(rejected.map(({ index }) => index));
     for (const [i, candidate] of candidates.entries()) {
@@ -45,8 +45,8 @@ export class EdgeMemory {
   }
 
   /**
-   * Whether a visitor who is told apart by address and browser may be joined with a user. Only the first user of a day may: two colleagues behind one address
-   * would otherwise be one person for good.
+   * Whether a visitor identified by address and browser may be joined with a user. Only the first user of the day may be joined: otherwise two
+   * colleagues with the same address would become one person forever.
    * @param day see `dayOf`
    */
   mayJoin(visitor: string, user: string, day: number): boolean {

@@ -1,9 +1,9 @@
 /**
- * The salts of cookieless sites: 32 random bytes for each UTC day, that turn address and browser into the visitor of that day. A salt
- * lives 6 hours past its day, for events that come late, and is then destroyed: no one, not even who runs the system, can find out any
- * more whose visits they were, or that a visitor of one day is one of another.
+ * The salts of cookieless sites: 32 random bytes for each UTC day, which turn address and browser into the visitor id of that day. A salt
+ * is kept for 6 hours after its day, for late events, and then destroyed. After that nobody, not even the operator, can find out whose
+ * visits they were, or link visitors of different days.
  *
- * A salt is a file made by put-if-absent, so that a restart, and several processes on one data directory, have the same one. It is never part of a backup.
+ * A salt is a file created by put-if-absent, so that restarts, and several processes on one data directory, use the same salt. It is never part of a backup.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -30,29 +30,29 @@ export class Salts {
   readonly #known = new Map<number, Buffer>();
   readonly #timer: NodeJS.Timeout;
 
-  /** @param dir where salts are kept; made if it is not there. Throws `data-dir.unusable` */
+  /** Throws `data-dir.unusable`. @param dir directory of the salts, created if it is missing */
   constructor(dir: string, clock: Clock) {
     this.#dir = dir;
     this.#clock = clock;
     this.#onDisk(() => makeDirDurable(dir));
     this.destroyExpired();
-    // A disk that cannot be written now is tried again a minute later, and by the next start.
+    // If the disk cannot be written now, this is retried every minute and at the next start.
     this.#timer = setInterval(() => this.#tryDestroy(), lookEveryMs).unref();
   }
 
   /**
-   * The salt for an event of a time: of the event's day, or of the day of its arrival where that one is gone. Throws
-   * `data-dir.unusable` when a new one cannot be kept.
+   * The salt for an event at `timestamp`: that of its day, or today's if that one is expired. Throws `data-dir.unusable` if a new
+   * salt cannot be written.
    */
   of(timestamp: number): Buffer {
     const now = this.#clock();
     const day = dayOf(timestamp);
-    // A fact may lie a little in the future: the salt of the day that begins then is there before it.
+    // Timestamps may be a little in the future, so the salt of the next day may be needed shortly before that day.
     const isAlive = !isExpired(day, now) && day <= dayOf(now + maxClockAheadMs);
     return this.#salt(isAlive ? day : dayOf(now));
   }
 
-  /** Destroys what is past its time, on disk and in memory. */
+  /** Destroys expired salts on disk and in memory. */
   destroyExpired(): void {
     const now = this.#clock();
     for (const [day, bytes] of this.#known) {
@@ -82,9 +82,9 @@ export class Salts {
     const path = join(this.#dir, new Date(day * dayMs).toISOString().slice(0, 10));
     const bytes = this.#onDisk(() => {
       createFile(path, randomBytes(saltBytes));
-      const kept = readFileSync(path); // ours, or that of who was first
+      const kept = readFileSync(path); // ours, or that of another process that was first
       if (kept.length === saltBytes) return kept;
-      const anew = randomBytes(saltBytes); // damaged: the visitors of this day begin again
+      const anew = randomBytes(saltBytes); // the file is damaged: visitors of this day get new ids
       replaceFile(path, anew);
       return anew;
     });
@@ -96,7 +96,7 @@ export class Salts {
     try {
       this.destroyExpired();
     } catch {
-      // again in a minute
+      // retried in a minute
     }
   }
 

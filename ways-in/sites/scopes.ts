@@ -1,6 +1,6 @@
 /**
- * Whose visitors are told apart for a day only: the domains of all sites that are, or ever were, cookieless. Facts stay when a site's choice changes, so the
- * domains are written down, in `sites/day-scope.json` of the data directory, by the collector; whoever answers reads them there.
+ * Domains whose visitors are only identified within a day: those of all sites that are, or ever were, cookieless. Facts stay when a site's settings change, so
+ * the collector keeps the domains in `sites/day-scope.json` of the data directory, where the query layer reads them.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
@@ -11,10 +11,10 @@ import { readIfThere } from '../../lib/files/read-if-there.js';
 import { validJson } from '../../lib/files/valid-json.js';
 
 const schema = z.object({ domains: z.array(z.string()) });
-/** How long what was read holds. */
+/** Minimum time between checks of the file. */
 const lookEveryMs = 1_000;
 
-/** Adds the domains of cookieless sites. @param path see `dayScopePath` */
+/** Adds domains of cookieless sites to the file. @param path see `dayScopePath` */
 export function rememberDayScope(path: string, domains: readonly string[]): void {
   const known = domainsIn(readIfThere(path));
   const all = [...new Set([...known, ...domains])].toSorted();
@@ -25,7 +25,7 @@ function domainsIn(text: string | undefined): readonly string[] {
   return text === undefined ? [] : (validJson(schema, text)?.domains ?? []);
 }
 
-/** Reads the file again when it has changed; a missing one has no domains. */
+/** The domains in the file, which is read again when it has changed. A missing file has none. */
 export class DayScopes {
   readonly #path: string;
   readonly #clock: () => number;
@@ -33,7 +33,7 @@ export class DayScopes {
   #changedMs = 0;
   #lookAt = -Infinity;
 
-  /** @param clock milliseconds of a clock that does not jump */
+  /** @param clock a monotonic clock in ms */
   constructor(path: string, clock = (): number => performance.now()) {
     this.#path = path;
     this.#clock = clock;

@@ -1,11 +1,11 @@
-/** `GET /t.js`: the script that pages of sites load. It is the same for all of them; its tag says whose page it is. */
+/** `GET /t.js`: the script that pages of sites load. It is the same for all sites; the script tag holds the site's key. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { assetPath } from '../../lib/files/assets.js';
 import { route, type Route } from '../../lib/http/route.js';
 import { sendFile, servedFile } from '../../lib/http/served-file.js';
 
-/** A new version of the system reaches browsers within an hour. */
+/** Browsers get a new version of the script within an hour. */
 const cacheControl = 'public, max-age=3600';
 
 export async function scriptRoute(): Promise<Route> {
@@ -25,7 +25,7 @@ export async function scriptRoute(): Promise<Route> {
     ],
     problems: [],
     handle: ({ request, response }) => {
-      // Pages of other origins load it, also with an `integrity`, which needs CORS.
+      // Pages of other origins load the script; with an `integrity` attribute that needs CORS.
       response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
       response.setHeader('Access-Control-Allow-Origin', '*');
       sendFile(request, response, file, cacheControl);

@@ -1,7 +1,7 @@
 /**
- * Request -> site -> visitor -> facts: the one way of everything that browsers send, whatever the wire format. A format reads a request into `SiteEvent`s
- * and finds its site (`Sites`); here the page must be the site's, the rate is bounded, the visitor is made, and users are proven.
- * What leaves are facts for the intake. A browser key is public: what is taken here is no more than any visitor could do by hand.
+ * Request -> site -> visitor -> facts: everything that browsers send passes here, whatever the wire format. A format reads a request into `SiteEvent`s
+ * and finds the site (`Sites`). The door checks that the page belongs to the site, limits the rate, makes the visitor id, checks the proof of a user,
+ * and passes facts to the intake. A browser key is public, so the door accepts nothing that any visitor could not do by hand.
  */
 import { hash } from 'node:crypto';
 import type { Warning } from '../../facts/door.js';
@@ -30,15 +30,15 @@ import {
 import type { Site, Sites } from './site.js';
 import { browserVisitor, dayVisitor, userVisitor, type Visit } from './visitors.js';
 
-/** What one address may send of a site's events a minute: a tenth, so that one client cannot shut out the others. */
+/** One address may send a tenth of a site's events per minute, so that one client cannot lock out the others. */
 const addressShare = 10;
 
 export interface SiteCounts {
   accepted: number;
   rejected: number;
-  /** Requests of pages of other sites, and beyond the limit. */
+  /** Requests from pages of other sites, or above the rate limit. */
   refused: number;
-  /** Users that were not proven. */
+  /** Events whose user was not proven. */
   unproven: number;
   /** Events of other trackers that are neither pageview nor identify, by tracker and name. */
   readonly ignored: Readonly<Record<string, number>>;
@@ -48,7 +48,7 @@ interface Tally extends Omit<SiteCounts, 'ignored'> {
   readonly ignoredByName: Map<string, number>;
 }
 
-/** Of the names in `ignored`, which pages choose. */
+/** Maximum length of names in `ignored`, which pages choose. */
 const maxNameLength = 64;
 
 export interface SiteDoorDeps {
@@ -84,7 +84,7 @@ export class SiteDoor {
     );
   }
 
-  /** By site, since the start. */
+  /** Counts by site name since the start. */
   get counts(): Readonly<Record<string, SiteCounts>> {
     return Object.fromEntries(
       [...this.#tallies].map(([{ name }, { ignoredByName, ...numbers }]) => [
@@ -95,8 +95,8 @@ export class SiteDoor {
   }
 
   /**
-   * Takes the events of one request to a site; durable when it returns. Throws `foreign-origin` for a page that is not the site's,
-   * `too-many-requests`, and what the intake throws. What is wrong with a single event is in the answer, by its index.
+   * Takes the events of one request to a site; accepted ones are durable on return. Throws `foreign-origin` for a page that does not belong
+   * to the site, `too-many-requests`, and the errors of the intake. The answer names rejected events by index.
    */
   async take(
     site: Site,
@@ -122,7 +122,7 @@ export class SiteDoor {
     return answer;
   }
 
-  /** The fact of an event, or why it makes none. */
+  /** The fact of an event, or why there is none. */
   #candidateOf(site: Site, client: Client, event: SiteEvent | Refusal | Ignored): Candidate {
     if ('kind' in event) return event.kind === 'ignored' ? this.#ignore(site, event) : event;
     const visit = isServer(client) ? visitToldBy(event) : client;
@@ -174,7 +174,7 @@ export class SiteDoor {
         'user was not joined: another user has logged in today from the same address and browser';
       return { kind: 'passed', warnings: [{ field: 'user', message }] };
     }
-    // One edge, one id: what is sent again, by whom ever, adds nothing, not even after the edge was taken back.
+    // The same edge always has the same eventId, so sending it again adds nothing, not even after it was retracted.
     const eventId = `identify:${hash('sha256', `${site.name}\n${own}\n${user}`, 'hex').slice(0, 32)}`;
     const value = {
       type: 'equiv',
@@ -187,7 +187,7 @@ export class SiteDoor {
     return { kind: 'fact', value, warnings: warningsOf(site, event) };
   }
 
-  /** The visitor of today, whom nobody can be told to have been before or after. */
+  /** The day's visitor id, if the event is of today. Ids of other days must not be linked with a user. */
   #dayToJoin(site: Site, { receivedAt }: Client, visit: Visit, at: number): string | undefined {
     return dayOf(at) === dayOf(receivedAt) ? dayVisitor(site, visit, at, this.#deps.salts) : undefined;
   }
@@ -202,7 +202,7 @@ export class SiteDoor {
     return nothing;
   }
 
-  /** A server speaks for many visitors, so that it alone may send what the site may. */
+  /** Throws `too-many-requests`. A server sends for many visitors, so only the site's limit applies to it. */
   #checkRate(site: Site, client: Client, events: number): void {
     const rates = this.#rates.get(site);
     if (!isServer(client)) rates?.each.count(client.address, events);
@@ -222,12 +222,12 @@ export class SiteDoor {
   }
 }
 
-/** A browser says which page sends, in Origin or Referer. */
+/** Whether the request is from a server: browsers name the page in Origin or Referer. */
 function isServer({ origin }: Client): boolean {
   return origin === undefined;
 }
 
-/** What a server says of the visitor it speaks for: its own address and user agent are not the visitor's. */
+/** Address and user agent of the visitor that a server sends for, from the event: the request's are the server's own. */
 function visitToldBy({ address, userAgent }: SiteEvent): Visit | Refusal {
   const known = typeof address === 'string' ? canonicalAddress(address) : undefined;
   if (address !== undefined && known === undefined)
@@ -237,7 +237,7 @@ function visitToldBy({ address, userAgent }: SiteEvent): Visit | Refusal {
   return { address: known, userAgent, country: undefined };
 }
 
-/** The random id of the page, which only a first-party site goes by. */
+/** The random id that the page keeps; undefined unless the site is first-party. */
 function ownVisitor(site: Site, visitor: unknown): string | undefined {
   return site.visitors === 'first-party' && typeof visitor === 'string' ? browserVisitor(visitor) : undefined;
 }

@@ -1,4 +1,4 @@
-/** What browsers and servers say of a site, read from whatever wire format, and what may be wrong with it. */
+/** Events of sites as browsers and servers send them, independent of the wire format, and the checks of their fields. */
 import type { Warning } from '../../facts/door.js';
 import { timeOf, timeProblem } from '../../facts/timestamps.js';
 import type { Candidate } from '../../ingest/intake.js';
@@ -6,24 +6,24 @@ import { show } from '../../lib/errors/show.js';
 import type { Site } from './site.js';
 import { browserVisitor, isProof } from './visitors.js';
 
-/** One event. Every field is the client's: unknown until it is looked at here or at the door. */
+/** One event. The client chooses every field: fields are `unknown` until they are checked here or at the door. */
 export interface SiteEvent {
   readonly type: 'pageview' | 'identify';
   readonly url?: unknown;
   readonly referrer?: unknown;
-  /** When it happened, by the clock of the system; without it: now. */
+  /** Time of the event by this system's clock; default: now. */
   readonly timestamp?: unknown;
   readonly eventId?: unknown;
-  /** The random id of a first-party site. */
+  /** The random id that a page of a first-party site keeps. */
   readonly visitor?: unknown;
   readonly user?: unknown;
   readonly proof?: unknown;
-  /** Of the visitor, where a server speaks for it. What a browser says of itself here is not looked at. */
+  /** The visitor's, if a server sends for it. Ignored if a browser sends. */
   readonly address?: unknown;
   readonly userAgent?: unknown;
-  /** Of an identify: the client keeps no id in the browser, so on a first-party site the user is joined with the day's visitor. */
+  /** For an identify: the client keeps no id in the browser, so on a first-party site the user is joined with the day's visitor. */
   readonly joinsDay?: boolean;
-  /** Of an identify: nobody asked for it; an event that names both ids says so. Makes an edge where it can, and no complaint where it cannot. */
+  /** For an identify: implied by an event that names both ids, not sent by itself. Makes an edge if possible, and no error if not. */
   readonly isImplied?: boolean;
   readonly warnings?: readonly Warning[];
 }
@@ -31,7 +31,7 @@ export interface SiteEvent {
 /** An event that a format could not read. */
 export type Refusal = Candidate & { readonly kind: 'refused' };
 
-/** An event that is neither a pageview nor an identify: taken in good order, counted by its name, and dropped. */
+/** A valid event that is neither a pageview nor an identify: it is counted by name and dropped. */
 export interface Ignored {
   readonly kind: 'ignored';
   readonly name: string;
@@ -41,7 +41,7 @@ export function refused(field: string, reason: string): Refusal {
   return { kind: 'refused', field, reason: `${field} ${reason}` };
 }
 
-/** Of an event that makes no fact, and about which there is nothing to say. */
+/** Result for an event that makes no fact and no warning. */
 export const nothing: Candidate = { kind: 'passed', warnings: [] };
 
 export function isImplied(event: SiteEvent | Refusal | Ignored): boolean {
@@ -49,20 +49,20 @@ export function isImplied(event: SiteEvent | Refusal | Ignored): boolean {
 }
 
 export interface Clocks {
-  /** UTC ms by the sender's clock, and by ours. */
+  /** UTC ms by the sender's clock; `receivedAt` is by ours. */
   readonly sentAt: number;
   readonly receivedAt: number;
 }
 
-/** A time by the sender's clock (see `timeOf`) in UTC ms by ours: what happened so long before it was sent happened so long before it came. */
+/** Converts a time by the sender's clock (see `timeOf`) to UTC ms by ours: its age when sent is its age when received. */
 export function byOurClock(timestamp: unknown, { sentAt, receivedAt }: Clocks): unknown {
   const time = timeOf(timestamp);
   return Number.isFinite(time) ? receivedAt - Math.max(0, sentAt - time) : timestamp;
 }
 
-/** Events of pages lie at most so far back: what a phone sends that was offline over a holiday. */
+/** Maximum age of events of pages: a phone may have been offline over a holiday. */
 const maxAgeMs = 7 * 86_400_000;
-/** Longest user id in UTF-16 units; the door's own limit is on the whole visitor id. */
+/** Maximum length of a user id in UTF-16 units; the door limits the whole visitor id. */
 const maxUserLength = 200;
 
 export function timeRefusal({ timestamp }: SiteEvent, receivedAt: number): Refusal | undefined {
@@ -73,7 +73,7 @@ export function timeRefusal({ timestamp }: SiteEvent, receivedAt: number): Refus
   return refused('timestamp', `is more than 7 days ago, which a page may not send: ${show(timestamp)}`);
 }
 
-/** A user id that is given must be one, and proven where the site wants that. */
+/** Refuses a user id that is not valid, or not proven if the site requires a proof. */
 export function userRefusal(site: Site, { user, proof }: SiteEvent): Refusal | undefined {
   if (user === undefined) return undefined;
   if (typeof user !== 'string' || user === '') return refused('user', `must be a text, got ${show(user)}`);
@@ -87,7 +87,7 @@ export function userRefusal(site: Site, { user, proof }: SiteEvent): Refusal | u
   return refused('proof', `does not prove the user id ${show(user)}`);
 }
 
-/** A pageview is one also of someone who is not the user it names. */
+/** The pageview without its unproven user, with a warning: it counts anyway. */
 export function withoutUser({ user: _user, warnings = [], ...event }: SiteEvent, why: Refusal): SiteEvent {
   const { field, reason } = why;
   return { ...event, warnings: [...warnings, { field, message: `${reason}; counted without the user` }] };

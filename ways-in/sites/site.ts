@@ -1,6 +1,6 @@
 /**
- * Sites: whose pages may send, and how their visitors are told apart. They are read once, at the start, from the JSON file that
- * `SWA_SITES` names. Every way in for browsers finds its site here: by key, or by the host of a page where clients carry no key of ours.
+ * Sites: which pages may send events, and how their visitors are identified. They are read once, at the start, from the JSON file that
+ * `SWA_SITES` names. Requests find their site here: by key, or by the host of the page if clients have no key of ours.
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'tldts';
@@ -11,12 +11,12 @@ import { SwaError, messageOf, systemCode } from '../../lib/errors/errors.js';
 import { show } from '../../lib/errors/show.js';
 
 /**
- * How the visitors of a site are told apart. `cookieless`: by address and browser, for one day, under a name that no one can undo when
+ * How the visitors of a site are identified. `cookieless`: by a hash of address and browser, for one day, which nobody can reverse when
  * the day's salt is gone. `first-party`: by a random id that the page keeps in the browser.
  */
 const visitorModes = ['cookieless', 'first-party'] as const;
 
-/** What a site is called where its pages were counted before: their clients send these names, and no key of ours. */
+/** Names of a site in another tracker, which that tracker's clients send instead of a key of ours. */
 const namesElsewhere = z.array(z.string().min(1, 'must not be empty').max(200)).default([]).readonly();
 
 const siteSchema = z
@@ -45,12 +45,12 @@ const siteSchema = z
   })
   .readonly();
 
-/** One site. The secret is its owner's, and never leaves the process. */
+/** One site. Its secret belongs to the site's owner and never leaves the process. */
 export type Site = z.infer<typeof siteSchema>;
 
-/** Other trackers whose clients a site may take. */
+/** Other trackers whose clients a site may accept. */
 export type Tracker = keyof Site['trackers'];
-/** Those whose clients name the site; for the others it is the page that does. */
+/** Trackers whose clients name the site; for the others the page identifies it. */
 export type NamingTracker = Exclude<Tracker, 'goatcounter'>;
 
 const namingTrackers = ['plausible', 'umami', 'segment'] as const satisfies readonly NamingTracker[];
@@ -75,7 +75,7 @@ export function readSites(path: string, urls: UrlRules): Sites {
   return new Sites(parsed.data.sites, urls);
 }
 
-/** Names the field, and its value unless that is a secret. */
+/** Describes the first problem with its field, and the value unless it is a secret. */
 function problemOf({ issues: [issue] }: z.ZodError, json: unknown): string {
   if (issue === undefined) return 'is refused';
   const path = issue.path.map(String);
@@ -103,7 +103,7 @@ function problemAmong(sites: readonly Site[], urls: UrlRules): string | undefine
   return sharedName(sites);
 }
 
-/** A name of another tracker that would stand for two sites. */
+/** Describes a name in another tracker that two sites have; undefined if there is none. */
 function sharedName(sites: readonly Site[]): string | undefined {
   const owners = new Map<string, string>();
   for (const tracker of namingTrackers)
@@ -117,7 +117,7 @@ function sharedName(sites: readonly Site[]): string | undefined {
   return undefined;
 }
 
-/** A domain in the spelling of the URL rules; undefined for what is none. */
+/** A domain as the URL rules normalize it; undefined if it is not a host name. */
 function hostIn(domain: string, urls: UrlRules): string | undefined {
   if (/[/?#@\\\s]/.test(domain) || /:\d*$/.test(domain.replace(/\[.*\]/, ''))) return undefined;
   const normal = urls.normalize(`http://${domain}/`);
@@ -134,7 +134,7 @@ export class Sites {
   readonly all: readonly Site[];
   readonly #urls: UrlRules;
   readonly #byKey: ReadonlyMap<string, Site>;
-  /** By domain, in the spelling of the URL rules. Where two sites name one, the first has it. */
+  /** Sites by normalized domain, in the order of the file. */
   readonly #byDomain: ReadonlyMap<string, readonly Site[]>;
   readonly #domains: ReadonlyMap<Site, ReadonlySet<string>>;
 
@@ -155,29 +155,29 @@ export class Sites {
     return this.#byKey.get(key);
   }
 
-  /** The site of a page or an origin, by the closest of its domains; undefined where no site has it. */
+  /** The site of a page or an origin, by the longest matching domain; undefined if there is none. */
   byUrl(url: string): Site | undefined {
     return this.#closest(url, () => true);
   }
 
-  /** Whether a page, or an origin, is the site's. */
+  /** Whether a page or an origin belongs to the site. */
   isOf(site: Site, url: string): boolean {
     const domains = this.#domains.get(site);
     return domains !== undefined && domainsAbove(this.#hostOf(url)).some((domain) => domains.has(domain));
   }
 
-  /** The site that another tracker's clients call by a name. */
+  /** The site with this name in another tracker. */
   byNameElsewhere(tracker: NamingTracker, name: string): Site | undefined {
     return this.all.find(({ trackers }) => trackers[tracker].includes(name));
   }
 
-  /** The site of a page, or an origin, among those that take a tracker's clients; by the closest of its domains. */
+  /** Like `byUrl`, among the sites that accept the tracker's clients. */
   byPage(tracker: Tracker, url: string): Site | undefined {
     return this.#closest(url, (site) => accepts(site, tracker));
   }
 
   /**
-   * The domains with visitors who are told apart for a day only: those of cookieless sites, and of sites that take the clients of trackers which keep no
+   * Domains with visitors who are only identified within a day: those of cookieless sites, and of sites that accept clients of trackers which keep no
    * id in the browser.
    */
   get dayScopeDomains(): readonly string[] {
@@ -202,12 +202,12 @@ export class Sites {
 
 const withoutIds = ['plausible', 'umami', 'goatcounter'] as const satisfies readonly Tracker[];
 
-/** Whether a site takes the clients of a tracker. */
+/** Whether a site accepts the clients of a tracker. */
 export function accepts({ trackers }: Site, tracker: Tracker): boolean {
   return tracker === 'goatcounter' ? trackers.goatcounter : trackers[tracker].length > 0;
 }
 
-/** 'a.b.example' -> 'a.b.example', 'b.example', 'example'. An address has nothing above it. */
+/** 'a.b.example' -> 'a.b.example', 'b.example', 'example'. An IP address has no parent domains. */
 function domainsAbove(host: string): readonly string[] {
   if (host.startsWith('[') || /^[\d.]+$/.test(host)) return [host];
   const labels = host.split('.');

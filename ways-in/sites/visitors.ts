@@ -1,9 +1,9 @@
-/** Visitor ids of browsers, by the site's choice, and the proof of a user id. */
+/** Visitor ids of browsers, as the site is configured, and the proof of a user id. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { dayOf, type Salts } from './salts.js';
 import type { Site } from './site.js';
 
-/** What tells a visitor apart where no id does: of the browser's request, or of what a server says of it. */
+/** What identifies a visitor without an id: from the browser's request, or from what a server sends about it. */
 export interface Visit {
   readonly address: string | undefined;
   readonly userAgent: string | undefined;
@@ -12,8 +12,8 @@ export interface Visit {
 }
 
 /**
- * The visitor of a cookieless site, for the day of the event: HMAC-SHA256 over site, address and browser by the day's salt, 132 bits of it. An event whose day's
- * salt is gone gets the salt of the day it comes on, over its own day: no one is linked over days either way. Undefined without an address, which would make one visitor of many.
+ * The visitor id on a cookieless site for the day of the event: the first 132 bits of HMAC-SHA256 over site, address, browser and day, keyed with the day's salt. If
+ * that salt is gone, today's is used with the event's own day, so that days cannot be linked either. Undefined without an address, which would join many visitors.
  */
 export function dayVisitor(
   site: Site,
@@ -26,7 +26,7 @@ export function dayVisitor(
   return `day:${createHmac('sha256', salts.of(timestamp)).update(said).digest('base64url').slice(0, 22)}`;
 }
 
-/** The visitor of a first-party site: a random id that the page made and keeps. Undefined for what is too short to be one. */
+/** The visitor id on a first-party site: a random id that the page made and keeps. Undefined if it does not have the form of one. */
 export function browserVisitor(id: string): string | undefined {
   return /^[\w-]{16,64}$/.test(id) ? `browser:${id}` : undefined;
 }
@@ -35,7 +35,7 @@ export function userVisitor({ userKind }: Site, userId: string): string {
   return `${userKind}:${userId}`;
 }
 
-/** HMAC-SHA256 of the user id by the site's secret, in hexadecimal: what the site's server writes into the page of a user. */
+/** The proof of a user id, which the site's server writes into the user's page: HMAC-SHA256 of the id keyed with the site's secret, in hexadecimal. */
 export function proofOf(secret: string, userId: string): string {
   return createHmac('sha256', secret).update(userId).digest('hex');
 }

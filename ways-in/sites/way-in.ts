@@ -1,4 +1,4 @@
-/** Sites at work: opened by the collector where `SWA_SITES` names a file. */
+/** Opens the routes and browser events of sites, for the collector, if `SWA_SITES` names a file. */
 import { join } from 'node:path';
 import type { Intake } from '../../ingest/intake.js';
 import type { WayIn } from '../../ingest/way-in.js';
@@ -12,7 +12,7 @@ import { rememberDayScope } from './scopes.js';
 import { scriptRoute } from './script-route.js';
 import { readSites } from './site.js';
 
-/** Throws `config.invalid` for a file of sites that is refused, `data-dir.unusable`. */
+/** Throws `config.invalid` if the file of sites is not valid, and `data-dir.unusable`. */
 export async function openSites({ config, clock }: RoleContext, intake: Intake): Promise<WayIn> {
   const sites = readSites(config.sites, intake.urls);
   const dir = sitesDir(config.dataDir);

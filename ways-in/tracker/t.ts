@@ -1,18 +1,18 @@
 /**
- * The tracker: what `/t.js` serves, and runs on pages of other people. So it is one classic script without dependencies that throws nothing, sends nothing where the
- * browser asks not to be tracked (GPC, DNT), and keeps nothing in the browser unless the page says `data-visitors="first-party"`.
+ * The tracker script, served as `/t.js`, which runs on pages of other people. So it is one classic script without dependencies. It never throws, sends nothing if the
+ * browser asks not to be tracked (GPC, DNT), and keeps nothing in the browser unless the page sets `data-visitors="first-party"`.
  *
  *   <script defer src="https://stats.example.org/t.js" data-key="..."></script>
  *
- * data-visitors="first-party"  keeps a random id in localStorage, and what could not be sent while offline
- * data-hash                    routes behind `#/` are pages: `/app#/orders` counts as `/app/orders`
- * data-user, data-proof        who is logged in, from the first pageview on
+ * data-visitors="first-party"  keeps a random id, and events that could not be sent, in localStorage
+ * data-hash                    routes after `#/` are pages: `/app#/orders` counts as `/app/orders`
+ * data-user, data-proof        the logged-in user, from the first pageview on
  *
- * Short rather than beautiful: what comes out of the compiler is served as it is, below 1.5 kB gzipped.
+ * The code is short rather than beautiful: the compiler's output is served as it is, in less than 1.5 kB gzipped.
  */
 (() => {
   type Event = Record<string, unknown>;
-  /** Events that wait for a connection, and what they take as JSON: a beacon has at most 64 KiB. */
+  /** Maximum number of events that wait for a connection, and maximum length of their JSON: a beacon has at most 64 KiB. */
   const maxWaiting = 50;
   const maxWaitingChars = 5e4;
   const { location, navigator, history } = window;
@@ -23,7 +23,7 @@
   const api = new URL('v1/events', script.src).href;
   const keeps = visitors === 'first-party';
 
-  /** localStorage of a first-party page; null where it is empty, or blocked. Writes only what is given. */
+  /** Reads from localStorage, after writing `value` if there is one. Null if nothing is stored, storage is blocked, or the page is not first-party. */
   const kept = (name: string, value?: string): string | null => {
     try {
       if (!keeps) return null;
@@ -42,7 +42,7 @@
   let visitor: string | undefined;
   let seen = '';
 
-  /** Lets events wait, of too many the newest. */
+  /** Sets the waiting events; drops the oldest if there are too many. */
   const wait = (events: Event[]): void => {
     while (events.length > maxWaiting || JSON.stringify(events).length > maxWaitingChars) events.shift();
     waiting = events;
@@ -67,7 +67,7 @@
     flush();
   };
 
-  /** What is shown, without what is not a route. */
+  /** URL of the current page, without the fragment; with `data-hash`, a route in the fragment becomes the path. */
   const urlNow = (): string => {
     const { origin, pathname, search } = location;
     const route = hash !== undefined && /^#!?(\/.*)/.exec(location.hash);

@@ -1,11 +1,11 @@
-/** Addresses in one spelling, and which of several is the client's. */
+/** Canonical spelling of IP addresses, and which address of a proxy chain is the client's. */
 import { SocketAddress, isIPv4, isIPv6 } from 'node:net';
 import { refused, withoutOption, type Refusal } from '../request.js';
 import { TextMemo } from './text-memo.js';
 
 /**
- * An address as RFC 5952 spells it: lower case, the longest run of zeros left out; one of IPv4 that is mapped into IPv6 as what it is. A port
- * behind it (`192.0.2.1:80`, `[2001:db8::1]:80`) and a zone (`%eth0`) are dropped. Undefined for what is not an address.
+ * Returns an address in the spelling of RFC 5952: lower case, without the longest run of zeros. An IPv4 address mapped into IPv6 becomes plain IPv4. A port
+ * (`192.0.2.1:80`, `[2001:db8::1]:80`) and a zone (`%eth0`) are dropped. Undefined if the text is not an address.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (isIPv4(text)) return text;
@@ -19,15 +19,15 @@ export function canonicalAddress(text: string): string | undefined {
 
 const withPort = /^(?:\[([^\]]*)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5})$/;
 
-/** Most lines repeat an address. */
+/** A cache, because most lines repeat an address. */
 const known = new TextMemo(canonicalAddress);
 
 /**
  * The client's address.
- * @param address who connected, as the log says; or the list that a proxy passed on
- * @param forwardedFor X-Forwarded-For: each proxy puts the address that connected to it at the end, and what a client writes itself stands before
- * @param trustedProxies how many proxies of one's own a request has passed before the server that wrote the log: the client is the
- *   entry so many from the end, or the first where there are fewer; 0 takes who connected
+ * @param address the peer address in the log, or a list that a proxy passed on
+ * @param forwardedFor X-Forwarded-For: each proxy appends the address that connected to it, after anything that the client itself sent
+ * @param trustedProxies number of own proxies in front of the server that wrote the log: the client is that many entries from the
+ *   end of the list, or the first if there are fewer; 0 takes `address`
  */
 export function clientAddress(
   address: string | undefined,

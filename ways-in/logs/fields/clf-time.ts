@@ -19,16 +19,16 @@ export const monthNames = [
 const shape =
   /^(\d\d)\/([A-Z][a-z]{2})\/([1-9]\d{3}):(\d\d):(\d\d):(\d\d)(\.\d{1,9})? ([+-])([01]\d|2[0-3])([0-5]\d)$/;
 
-/** Digits of the seconds in the text. */
+/** Position of the seconds in the text. */
 const secondsAt = 18;
 
-/** Reads times, most of which share their minute with the one before. */
+/** Parses times. Remembers the last minute, because most lines of a log are in the same minute as the one before. */
 export class ClfTimes {
   #minute = '';
   #zone = '';
   #minuteMs = 0;
 
-  /** UTC milliseconds; undefined for another text and for a time that does not exist. */
+  /** UTC ms; undefined if the text has another form or the time does not exist. */
   read(text: string): number | undefined {
     if (
       text.length === 26 &&

@@ -1,6 +1,6 @@
 /**
- * Undoes what servers do to texts before they write them: `\xhh` for a byte (Apache in lower, nginx in upper case), `\"`, `\\`, C's
- * `\b \f \n \r \t \v`, and `\uhhhh` (Tomcat). A backslash before anything else is itself: Traefik escapes only quotes.
+ * Decodes the escapes that servers write in logs: `\xhh` for a byte (lower case in Apache, upper case in nginx), `\"`, `\\`, C's
+ * `\b \f \n \r \t \v`, and `\uhhhh` (Tomcat). Any other backslash is taken literally, because Traefik escapes only quotes.
  */
 
 //               bytes in hex                 UTF-16 units               one character
@@ -19,7 +19,7 @@ const byName: Readonly<Record<string, string>> = {
 
 type Groups = readonly [hex: string | undefined, units: string | undefined, name: string | undefined];
 
-/** A text as it was; bytes that are not UTF-8 become U+FFFD. */
+/** Returns the text without escapes; bytes that are not UTF-8 become U+FFFD. */
 export function unescapeText(text: string): string {
   if (!text.includes('\\')) return text;
   return text.replace(escape, (whole, ...[hex, units, name]: Groups) =>
@@ -27,7 +27,7 @@ export function unescapeText(text: string): string {
   );
 }
 
-/** A request's target as the client sent it, what may not stand in one percent-encoded, as a browser does. */
+/** Returns a request target with each escaped character percent-encoded, as a browser would send it. */
 export function unescapeTarget(text: string): string {
   if (!text.includes('\\')) return text;
   return text.replace(escape, (whole, ...[hex, units, name]: Groups) => {

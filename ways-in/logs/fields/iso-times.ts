@@ -1,7 +1,7 @@
-/** Reads times of RFC 3339, most of which share their minute with the one before: `2015-05-18T10:05:03.123+02:00`. */
+/** Parses RFC 3339 times: `2015-05-18T10:05:03.123+02:00`. Remembers the last minute, because most lines share it with the one before. */
 import { parseIso } from './time-formats.js';
 
-/** Digits of the seconds in the text. */
+/** Position of the seconds in the text. */
 const secondsAt = 17;
 
 export class IsoTimes {
@@ -9,7 +9,7 @@ export class IsoTimes {
   #zone = '';
   #minuteMs = 0;
 
-  /** UTC milliseconds; undefined for another text and for a time that does not exist. */
+  /** UTC ms; undefined if the text has another form or the time does not exist. */
   read(text: string): number | undefined {
     if (this.#zone !== '' && text.startsWith(this.#minute) && text.endsWith(this.#zone)) {
       const ms = millisecondsOf(text, text.length - this.#zone.length);
@@ -26,7 +26,7 @@ export class IsoTimes {
   }
 }
 
-/** Of `SS` or `SS.fff` that ends at `to`; -1 for anything else. */
+/** Milliseconds of the seconds `SS` or `SS.fff` that end at `to`; -1 if the text has another form. */
 function millisecondsOf(text: string, to: number): number {
   const tens = text.charCodeAt(secondsAt) - 0x30;
   const ones = text.charCodeAt(secondsAt + 1) - 0x30;

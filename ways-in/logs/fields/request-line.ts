@@ -1,7 +1,7 @@
 /** The request line: `GET /a?b=1 HTTP/1.1`. */
 
 export interface RequestLine {
-  /** Both undefined for what is not a request of HTTP: nothing, `-`, the bytes of a TLS handshake, a probe's text. */
+  /** Both are undefined if the text is not an HTTP request: nothing, `-`, the bytes of a TLS handshake, a scanner's text. */
   readonly method: string | undefined;
   readonly target: string | undefined;
 }
@@ -9,7 +9,7 @@ export interface RequestLine {
 const noRequest: RequestLine = { method: undefined, target: undefined };
 const methodShape = /^[A-Za-z][A-Za-z!#$%&'*+.^_`|~-]*$/;
 
-/** First word, last word, and all between them: a target may hold blanks. Without a version (HTTP/0.9) there are two words. */
+/** The method is the first word, the version the last, and the target everything between, which may contain spaces. HTTP/0.9 has no version. */
 export function parseRequestLine(text: string): RequestLine {
   const first = text.indexOf(' ');
   if (first <= 0) return noRequest;

@@ -1,7 +1,7 @@
-/** What was made of the texts that came lately, so that a user agent is decoded once and not on every line. Bounded. */
+/** A bounded cache of a function of texts, so that a user agent is decoded once and not on every line. */
 import { ownText } from '../../../lib/memory/own-text.js';
 
-/** Longer texts are seldom the same, and the memory of all must be bounded. */
+/** Maximum length of cached texts in UTF-16 units: longer texts rarely repeat, and memory must be bounded. */
 const maxLength = 1_024;
 
 export class TextMemo<T> {
@@ -10,8 +10,8 @@ export class TextMemo<T> {
   readonly #made = new Map<string, T>();
 
   /**
-   * @param make depends on nothing but the text
-   * @param maxTexts remembered at most
+   * @param make a pure function of the text
+   * @param maxTexts maximum number of cached texts
    */
   constructor(make: (text: string) => T, maxTexts = 4_096) {
     this.#make = make;

@@ -1,4 +1,4 @@
-/** The ways in which logs write times, besides the common log format's. */
+/** Time formats of logs: common log format, RFC 3339, epoch numbers and strftime. */
 import { SwaError } from '../../../lib/errors/errors.js';
 import { isRealTime, parseRfc3339 } from '../../../lib/time/real-time.js';
 import type { ParseOptions } from '../request.js';
@@ -8,12 +8,15 @@ import { ClfTimes, monthNames } from './clf-time.js';
 export type TimeKind =
   | { readonly kind: 'clf' }
   | { readonly kind: 'iso' }
-  /** A number since 1970, whole or not; `unitMs` milliseconds each. */
+  /** A decimal number of units since 1970, of `unitMs` milliseconds each. */
   | { readonly kind: 'epoch'; readonly unitMs: number }
-  /** C's strftime. Without `%z` the zone of the import's options is meant. */
+  /** C's strftime. Without `%z` the time is in the zone of the import's options. */
   | { readonly kind: 'strftime'; readonly format: string };
 
-/** Throws `usage.invalid` for a format that cannot be read, or that names no zone where none was given. */
+/**
+ * Makes the parser of a time format. Throws `usage.invalid` if the format is not supported. The function it returns throws
+ * `usage.invalid` if times have no zone and the options name none.
+ */
 export function timeReader(time: TimeKind, hasZoneField: boolean): (options: ParseOptions) => ReadTime {
   switch (time.kind) {
     case 'clf':
@@ -35,14 +38,14 @@ function orNone(time: number): number | undefined {
   return Number.isFinite(time) ? time : undefined;
 }
 
-/** RFC 3339, or the same with `+0200`. */
+/** UTC ms of RFC 3339, also with an offset such as `+0200`; NaN if the text has another form. */
 export function parseIso(text: string): number {
   return parseRfc3339(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
 }
 
 interface Conversion {
   readonly shape: string;
-  /** Puts what was found into the parts. */
+  /** Stores the matched text in the parts. */
   readonly take?: (parts: Parts, text: string) => void;
 }
 
@@ -83,7 +86,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
   Z: { shape: '[A-Za-z]{1,5}' },
 };
 
-/** Those that stand for others. */
+/** Conversions that stand for several others. */
 const longForms: Readonly<Record<string, string>> = {
   T: '%H:%M:%S',
   F: '%Y-%m-%d',

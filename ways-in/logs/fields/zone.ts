@@ -1,11 +1,11 @@
-/** Times without a zone: which instant clocks on the wall meant. */
+/** Converts local times to UTC. */
 import { SwaError } from '../../../lib/errors/errors.js';
 import { hourMs } from '../../../lib/time/buckets.js';
 import { wallTimeIn } from '../../../lib/time/wall-time.js';
 
 /**
- * Makes UTC milliseconds of what clocks in a zone show, given as if it were UTC. An hour that comes twice is taken for the first one, one that
- * is left out for as long after the change. Throws `usage.invalid` for a name that is neither an IANA zone nor an offset (`+02:00`).
+ * Returns a function from local time in a zone, as ms as if it were UTC, to UTC ms. When clocks are set back, a repeated hour is taken as the first;
+ * when they are set forward, a skipped hour is taken as the hour after the change. Throws `usage.invalid` if `zone` is neither an IANA zone nor an offset (`+02:00`).
  */
 export function zoneReader(zone: string): (localMs: number) => number {
   const offset = /^([+-])([01]\d|2[0-3]):?([0-5]\d)$/.exec(zone);
@@ -24,13 +24,13 @@ export function zoneReader(zone: string): (localMs: number) => number {
     });
   }
   const offsetAt = (at: number): number => wallTime(at) - Math.floor(at / 1_000) * 1_000;
-  /** Of the quarter of an hour that was read last: zones change at no other times. */
+  /** The last quarter of an hour, whose offset is cached: zones only change at such times. */
   let quarter = Number.NaN;
   let offsetMs = 0;
   return (localMs) => {
     const now = Math.floor(localMs / (hourMs / 4));
     if (now !== quarter) {
-      // Before a change the earlier offset holds; it is tried first, so that of two instants the first is taken.
+      // The offset before a change is tried first, so that the first of two possible instants is taken.
       const before = offsetAt(localMs - 24 * hourMs);
       const after = offsetAt(localMs + 24 * hourMs);
       offsetMs =

@@ -1,6 +1,6 @@
 /**
- * Application Load Balancer of AWS: `https <time> <balancer> <client:port> ... "GET https://host:443/a HTTP/1.1" "agent" ...`. The page is seen when
- * the request came; the time in front is the response's.
+ * Application Load Balancer of AWS: `https <time> <balancer> <client:port> ... "GET https://host:443/a HTTP/1.1" "agent" ...`. The first field is the
+ * time of the response; the pageview gets the time of the request (field request_creation_time) if the line has one.
  * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
  */
 import { unescapeTarget, unescapeText } from '../fields/escapes.js';
@@ -51,7 +51,7 @@ function parse(line: string, times: IsoTimes): Parsed {
   };
 }
 
-/** As many as are read. */
+/** The fields from a position on, up to the last one that is used. */
 function fieldsFrom(line: string, from: number): string[] {
   const fields: string[] = [];
   field.lastIndex = from;

@@ -19,7 +19,7 @@ function parse(line: string): Parsed {
   const status = textIn(entry, 'status');
   return {
     kind: 'request',
-    // `remote_addr` with a port before Caddy 2.5; `client_ip` knows the trusted proxies of its configuration.
+    // `client_ip` respects the trusted proxies of Caddy's configuration; before Caddy 2.5 there was only `remote_addr`, with a port.
     address: textIn(request, 'client_ip') ?? textIn(request, 'remote_ip') ?? textIn(request, 'remote_addr'),
     forwardedFor: headerIn(headers, 'X-Forwarded-For'),
     user: textIn(entry, 'user_id'),
@@ -34,7 +34,7 @@ function parse(line: string): Parsed {
   };
 }
 
-/** Seconds by default; the configuration may ask for others (`time_format`). */
+/** UTC ms of `ts`: seconds by default; the configuration may set another unit or a text (`time_format`). */
 function timeOf(entry: JsonObject): number | undefined {
   const { ts } = entry;
   if (typeof ts === 'number') return Math.floor(ts > 1e14 ? ts / 1e6 : ts > 1e11 ? ts : ts * 1_000);

@@ -1,5 +1,5 @@
 /**
- * CloudFront's standard log: W3C extended with tabs. What may not stand there is percent-encoded, percent signs as well; the page's site is
+ * CloudFront's standard log: W3C extended, separated by tabs. Special characters are percent-encoded, including percent signs. The site is
  * in x-host-header. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/AccessLogs.html
  */
 import { IsoTimes } from '../fields/iso-times.js';
@@ -66,7 +66,7 @@ function requestOf(
   };
 }
 
-/** Undoes the log's own encoding once. */
+/** Undoes the log's percent-encoding once. */
 function decoded(text: string): string {
   if (!text.includes('%')) return text;
   try {
@@ -76,7 +76,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Of a URL, in which a percent sign of the client is written `%25`, and all other codes are the client's. */
+/** Decodes a URL: the log writes the client's percent signs as `%25`; all other percent codes are the client's own. */
 function decodedTarget(text: string): string {
   return text.replaceAll('%25', '%');
 }

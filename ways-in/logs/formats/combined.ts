@@ -4,7 +4,7 @@ import { textFormat } from '../text-format.js';
 
 const shape = '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"';
 
-/** Fields of the common format, which combined begins with. */
+/** Number of fields of the common format, with which combined begins. */
 export const commonFields = 7;
 
 export const combined = textFormat({

@@ -1,4 +1,4 @@
-/** The common log format, which names neither referrer nor user agent: bots count as people. */
+/** The common log format, which has no referrer and no user agent, so bots count as people. */
 import { apacheShape } from '../format-string.js';
 import { textFormat } from '../text-format.js';
 

@@ -1,4 +1,4 @@
-/** nginx's `main`: combined with X-Forwarded-For behind it, for servers behind a proxy of one's own. */
+/** nginx's `main`: combined followed by X-Forwarded-For, for servers behind their own proxy. */
 import { clientAddress } from '../fields/address.js';
 import { apacheShape } from '../format-string.js';
 import type { LogFormat } from '../request.js';
@@ -11,6 +11,6 @@ export const forwarded: LogFormat = {
     shape: () => apacheShape('%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" "%{X-Forwarded-For}i"'),
   }),
   trustedProxies: 1,
-  // Others write fields of their own there, and servers without a proxy a dash.
+  // Other logs have fields of their own there, and servers without a proxy write a dash.
   proof: ({ forwardedFor }) => typeof clientAddress(forwardedFor, undefined, 1) === 'string',
 };

@@ -1,6 +1,5 @@
 /**
- * nginx's log as JSON. Its fields are whatever `log_format` says; they are known by the variables they are named after, or by the names that people
- * commonly give them.
+ * nginx's log as JSON. `log_format` can name the fields freely; this format knows the names of nginx's variables and other common names.
  */
 import { ClfTimes } from '../fields/clf-time.js';
 import { parseRequestLine } from '../fields/request-line.js';
@@ -83,7 +82,7 @@ function firstOf(entry: JsonObject, of: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** RFC 3339, the common log format's, or a number of seconds or milliseconds. */
+/** UTC ms of RFC 3339, of the common log format's time, or of a number of seconds or milliseconds. */
 function timeOf(text: string, times: Times): number | undefined {
   const time = times.iso.read(text) ?? times.clf.read(text);
   if (time !== undefined || !/^\d{9,13}(\.\d+)?$/.test(text)) return time;

@@ -27,7 +27,7 @@ function parse(line: string, times: IsoTimes): Parsed {
   if (time === undefined) return refused('cannot parse the time (StartUTC)', timeText);
   return {
     kind: 'request',
-    // X-Forwarded-For as it came, where Traefik trusts it.
+    // ClientHost is the whole X-Forwarded-For header if Traefik trusts it
     address: textIn(entry, 'ClientHost') ?? textIn(entry, 'ClientAddr'),
     forwardedFor: textIn(entry, 'request_X-Forwarded-For'),
     user: textIn(entry, 'ClientUsername'),

@@ -1,4 +1,4 @@
-/** The combined format behind the name of the site, with or without its port: Debian's other_vhosts_access.log. */
+/** The combined format after the name of the site, with or without a port: Debian's other_vhosts_access.log. */
 import { apacheShape } from '../format-string.js';
 import { textFormat } from '../text-format.js';
 import { commonFields } from './combined.js';

@@ -1,6 +1,6 @@
 /**
- * W3C extended log files, as IIS writes them: `#Fields:` names the columns, again wherever they change. Times are UTC
- * (https://www.w3.org/TR/WD-logfile). IIS writes blanks of a user agent as `+`; others put texts with blanks in quotes.
+ * W3C extended log files, as IIS writes them: `#Fields:` names the columns, and is repeated when they change. Times are UTC
+ * (https://www.w3.org/TR/WD-logfile). IIS writes spaces in a user agent as `+`; other servers quote texts with spaces.
  */
 import {
   passed,
@@ -14,7 +14,7 @@ import {
 import { IsoTimes } from '../fields/iso-times.js';
 import { TextMemo } from '../fields/text-memo.js';
 
-/** The columns that mean something, in order of preference. */
+/** Names of the columns that are used, in order of preference. */
 const columns = {
   date: ['date'],
   time: ['time'],
@@ -37,7 +37,7 @@ const columns = {
 } as const;
 export type Column = keyof typeof columns;
 
-/** Where the columns of a file stand; one that is not there is -1. */
+/** Index of each column in a file; -1 if the file does not have it. */
 export type Places = Readonly<Record<Column, number>> & { readonly count: number };
 
 export function placesOf(fieldsLine: string, separator: RegExp): Places {
@@ -89,10 +89,10 @@ function valuesOf(line: string): string[] {
 }
 
 interface FileState {
-  /** Of the directive, where lines have only the time of day. */
+  /** Date of the last `#Date:` directive, for lines that only have the time of day. */
   readonly date: string;
   readonly times: IsoTimes;
-  /** As the client sent it. */
+  /** Decodes user agents. */
   readonly agents: TextMemo<string>;
   readonly utcOf: ((localMs: number) => number) | undefined;
 }
@@ -132,7 +132,7 @@ function requestOf(
   } satisfies LogRequest;
 }
 
-/** As if the clock on the wall showed UTC; the seconds may be missing. */
+/** Milliseconds of a local date and time as if it were UTC; the seconds may be missing. */
 export function wallMs(date: string, time: string, times: IsoTimes): number | undefined {
   return times.read(`${date}T${time}${time.length === 5 ? ':00' : ''}Z`);
 }

@@ -30,12 +30,12 @@ const byHeader: Readonly<Record<string, Field>> = {
   'cf-ipcountry': 'country',
 };
 
-/** The parts of a format, and how its time is written. Throws `usage.invalid` for a directive that does not exist. */
+/** Parses a format into its parts and the format of its time. Throws `usage.invalid` if it has no directives. */
 export function readApache(format: string): { parts: Part[]; time: TimeKind } {
   const parts: Part[] = [];
   let time: TimeKind = { kind: 'clf' };
   let at = 0;
-  // `\"` is how a quote is written in the configuration; name and port of the server are one field, path and query, too.
+  // The configuration writes a quote as `\"`. Server name and port become one field, and so do path and query.
   const text = format
     .replaceAll('\\"', '"')
     .replaceAll('\\t', '\t')
@@ -66,7 +66,7 @@ function plainDirective(title: string, letter: string, argument: string | undefi
   return { field: byLetter[letter] ?? 'ignored', title };
 }
 
-/** Of a strftime format: those that it has, and that its conversions write. */
+/** Number of spaces in a strftime format. */
 function blanksOf(format: string): number {
   return format.split(' ').length - 1;
 }

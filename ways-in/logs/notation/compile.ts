@@ -1,4 +1,4 @@
-/** What the three notations share: directives and the texts between them become the fields of a shape. */
+/** Shared by the three notations: turns directives and the texts between them into the fields of a shape. */
 import { SwaError } from '../../../lib/errors/errors.js';
 import type { Field, ShapeField } from '../text-shape.js';
 
@@ -6,16 +6,16 @@ export interface Directive {
   readonly field: Field;
   /** As written in the notation. */
   readonly title: string;
-  /** The server writes brackets around it that the notation does not show: Apache's `%t`. */
+  /** Whether the server writes brackets that the notation does not show, as for Apache's `%t`. */
   readonly isBracketed?: boolean;
-  /** Blanks within it. */
+  /** Number of spaces in its text. */
   readonly blanks?: number;
 }
 
-/** In the order of the line: texts and directives. */
+/** A literal text or a directive, in the order of the line. */
 export type Part = string | Directive;
 
-/** Throws `usage.invalid` where fields cannot be told apart, and where none says who or when. */
+/** Makes the fields of a shape. Throws `usage.invalid` if two fields have no separator, or if there is no field for client or time. */
 export function shapeOf(
   parts: readonly Part[],
   notation: string,
@@ -23,7 +23,7 @@ export function shapeOf(
   const shape: ShapeField[] = [];
   let before = '';
   let previous: Directive | undefined;
-  /** A quote or bracket that belongs to the field before. */
+  /** Closing quote or bracket of the previous field. */
   let closing = '';
   for (const [i, part] of parts.entries()) {
     if (typeof part === 'string') {

@@ -22,13 +22,13 @@ const byLetter: Readonly<Record<string, Field>> = {
   u: 'userAgent',
 };
 
-/** The date and time formats of GoAccess' options of these names. */
+/** GoAccess' options `date-format` and `time-format`. */
 export interface GoAccessTimes {
   readonly dateFormat: string;
   readonly timeFormat: string;
 }
 
-/** The parts of a format, and how its time is written. Throws `usage.invalid` for a specifier that does not exist. */
+/** Parses a format into its parts and the format of its time. Throws `usage.invalid` if it has no specifiers. */
 export function readGoAccess(format: string, times: GoAccessTimes): { parts: Part[]; time: TimeKind } {
   const parts: Part[] = [];
   let at = 0;
@@ -41,7 +41,7 @@ export function readGoAccess(format: string, times: GoAccessTimes): { parts: Par
     if (letter === '~') parts.push(' ');
     else if (letter === '%') parts.push('%');
     else {
-      // What is passed over between the time and its bracket is the zone, which GoAccess does not read.
+      // A specifier to skip between the time and its bracket is the zone, which GoAccess itself does not read.
       const isZone = letter === '^' && isAfterTime && format.startsWith(']', at);
       const field = letter === undefined ? 'forwardedFor' : isZone ? 'zone' : (byLetter[letter] ?? 'ignored');
       parts.push({ field, title });

@@ -43,7 +43,7 @@ const times: Readonly<Record<string, TimeKind>> = {
   msec: { kind: 'epoch', unitMs: 1_000 },
 };
 
-/** The parts of a format, and how its time is written. Throws `usage.invalid` when it holds no variable. */
+/** Parses a format into its parts and the format of its time. Throws `usage.invalid` if it has no variables. */
 export function readNginx(format: string): { parts: Part[]; time: TimeKind } {
   const parts: Part[] = [];
   let time: TimeKind | undefined;
@@ -53,7 +53,7 @@ export function readNginx(format: string): { parts: Part[]; time: TimeKind } {
     at = match.index + match[0].length;
     const name = match[1] ?? match[2] ?? match[3] ?? '';
     const kind = times[name];
-    // A second way of writing the time says nothing new.
+    // A second time field is ignored.
     const field = kind !== undefined && time !== undefined ? 'ignored' : (byName[name] ?? 'ignored');
     time ??= kind;
     parts.push({ field, title: match[0], blanks: name === 'time_local' ? 1 : 0 });
