@@ -13,7 +13,7 @@ import { approximateCounts } from './approximate-counts.js';
 import { duckDbLimits } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { median, took, type Took } from './took.js';
+import { median, measureWork, type WorkTime } from './work-time.js';
 
 const partitions = 4;
 const rounds = 5;
@@ -27,13 +27,13 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const all = await makePageviewFiles({ dir: join(dir, 'files'), pageviews, ...draw });
     const before = { ...all, files: all.files.slice(0, 1) };
     const after = { ...all, files: all.files.slice(0, 2) };
-    const ours: Took[] = [];
-    const base: Took[] = [];
+    const ours: WorkTime[] = [];
+    const base: WorkTime[] = [];
     for (let round = 0; round <= (options.quick ? 1 : rounds); round++) {
       const starDir = join(dir, `star-${round}`);
       await make(starDir, dir, before);
-      base.push(await took(async () => approximateCounts(all.files.slice(1, 2), dir)));
-      ours.push(await took(async () => make(starDir, dir, after)));
+      base.push(await measureWork(async () => approximateCounts(all.files.slice(1, 2), dir)));
+      ours.push(await measureWork(async () => make(starDir, dir, after)));
       rmSync(starDir, { recursive: true });
     }
     const [usual, usualBase] = [median(ours.slice(1)), median(base.slice(1))];

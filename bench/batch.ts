@@ -14,7 +14,7 @@ import { approximateCounts } from './approximate-counts.js';
 import { buildFullView } from './full-view.js';
 import { makePageviewFiles, type Draw } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { median, took, type Took } from './took.js';
+import { median, measureWork, type WorkTime } from './work-time.js';
 
 const rounds = 5;
 
@@ -60,10 +60,10 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
 
 /** Medians of a recomputation and of its baseline. */
 export interface Measured {
-  readonly ours: Took;
-  readonly base: Took;
+  readonly ours: WorkTime;
+  readonly base: WorkTime;
   /** What the first run took in addition to the others, which found an existing star. */
-  readonly made: Took;
+  readonly made: WorkTime;
   readonly peakBytes: number;
   readonly steps: string;
   readonly bytes: number;
@@ -72,7 +72,7 @@ export interface Measured {
 const cpuRatio = ({ ours, base }: Measured): number => ours.processorSeconds / base.processorSeconds;
 const wallRatio = ({ ours, base }: Measured): number => ours.seconds / base.seconds;
 
-const inSeconds = ({ processorSeconds, seconds }: Took): string =>
+const inSeconds = ({ processorSeconds, seconds }: WorkTime): string =>
   `${processorSeconds.toFixed(2)} CPU-seconds in ${seconds.toFixed(2)} s`;
 
 export function shown(each: Measured): string {
@@ -97,13 +97,13 @@ export async function measure(
     days: 90,
     drawn,
   });
-  const base: Took[] = [];
-  const ours: Took[] = [];
+  const base: WorkTime[] = [];
+  const ours: WorkTime[] = [];
   let peakBytes = 0;
   let steps = '';
   let bytes = 0;
   for (let round = 0; round <= times; round++) {
-    base.push(await took(async () => approximateCounts(snapshot.files, dir)));
+    base.push(await measureWork(async () => approximateCounts(snapshot.files, dir)));
     resetPeak();
     const progress = new ProgressMeter(
       () => performance.now(),
@@ -111,7 +111,7 @@ export async function measure(
     );
     const viewDir = join(dir, `view-${round}`);
     ours.push(
-      await took(async () => {
+      await measureWork(async () => {
         const { meta } = await buildFullView(snapshot, dir, viewDir, { dimensions: kept, progress });
         bytes = meta.files.reduce((sum, file) => sum + file.sizeBytes, 0);
       }),

@@ -22,7 +22,7 @@ import { logFile } from '../ways-in/logs/log-files.js';
 import { pageviewDefaults } from '../ways-in/logs/pageviews.js';
 import { host, linesOfFormats, textOfLines } from './log-lines.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { took, type Took } from './took.js';
+import { measureWork, type WorkTime } from './work-time.js';
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const dir = mkdtempSync(join(tmpdir(), 'swa-bench-'));
@@ -61,7 +61,10 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 
 type Sink = ReturnType<typeof logSink>;
 
-async function withLog(dataDir: string, work: (sink: Sink, urls: UrlRules) => Promise<Took>): Promise<Took> {
+async function withLog(
+  dataDir: string,
+  work: (sink: Sink, urls: UrlRules) => Promise<WorkTime>,
+): Promise<WorkTime> {
   const config = configWith({ dataDir });
   openDataDir(config);
   const urls = new UrlRules();
@@ -79,9 +82,9 @@ async function timeImport(
   lines: number,
   sink: Sink,
   urls: UrlRules,
-): Promise<Took> {
+): Promise<WorkTime> {
   globalThis.gc?.(); // what making the file left behind is not the import's
-  return took(async () => {
+  return measureWork(async () => {
     const { accepted } = await importFile({
       path,
       format: logFile({ name, options: { ...pageviewDefaults, host } }),
@@ -98,11 +101,11 @@ async function timeImport(
   });
 }
 
-async function timeGenerate(maxFacts: number, sink: Sink, urls: UrlRules): Promise<Took> {
+async function timeGenerate(maxFacts: number, sink: Sink, urls: UrlRules): Promise<WorkTime> {
   const model = new TrafficModel({ ...trafficDefaults, viewsPerSecond: 500 });
   const startMs = systemClock() - 30 * 24 * 3_600_000;
   const signal = new AbortController().signal;
-  return took(() =>
+  return measureWork(() =>
     generate({ model, sink, urls, clock: systemClock, startMs, speedup: Infinity, maxFacts, signal }),
   );
 }

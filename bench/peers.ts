@@ -25,7 +25,7 @@ import { approximateCounts } from './approximate-counts.js';
 import { buildFullView } from './full-view.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { median, took, type Took } from './took.js';
+import { median, measureWork, type WorkTime } from './work-time.js';
 import { publishYear, urlsOf, yearFromHour, yearToHour } from './view-of-a-year.js';
 
 const python = assetPath('bench/peers/target/bin/python3');
@@ -33,7 +33,7 @@ const script = assetPath('bench/peers/peers.py');
 const hoursOfYear = yearToHour - yearFromHour;
 
 const measuredSchema = z.record(z.string(), z.object({ seconds: z.number(), processorSeconds: z.number() }));
-type Measured = Readonly<Record<string, Took>>;
+type Measured = Readonly<Record<string, WorkTime>>;
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   if (!existsSync(python))
@@ -76,12 +76,12 @@ async function recompute(dir: string, pageviews: number, rounds: number): Promis
     days: 90,
     drawn: 'popular',
   });
-  const duckDb: Took[] = [];
-  const batch: Took[] = [];
+  const duckDb: WorkTime[] = [];
+  const batch: WorkTime[] = [];
   for (let round = 0; round <= rounds; round++) {
-    duckDb.push(await took(() => approximateCounts(snapshot.files, dir)));
+    duckDb.push(await measureWork(() => approximateCounts(snapshot.files, dir)));
     const viewDir = join(dir, `view-${round}`);
-    batch.push(await took(() => buildFullView(snapshot, dir, viewDir)));
+    batch.push(await measureWork(() => buildFullView(snapshot, dir, viewDir)));
     rmSync(viewDir, { recursive: true, force: true });
   }
   const others = await runPython('recompute', join(master, 'pageviews-*.parquet'), dir, String(rounds));
@@ -125,7 +125,7 @@ async function rangeOfAYear(dir: string, peopleOfAnHour: number, rounds: number)
   }
 }
 
-async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<Took> {
+async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<WorkTime> {
   const config = configWith({ dataDir });
   openDataDir(config);
   const cut = { logId: 'bench' as LogId, next: {} }; // this bench has no log
@@ -139,11 +139,11 @@ async function rangeQuery(dataDir: string, peopleOfAnHour: number): Promise<Took
   };
   const times = 500;
   try {
-    const askOften = async (): Promise<void> => {
+    const askRepeatedly = async (): Promise<void> => {
       for (let i = 0; i < times; i++) await ask(query.engine, 'uniques', question);
     };
-    await askOften();
-    const { seconds, processorSeconds } = await took(askOften);
+    await askRepeatedly();
+    const { seconds, processorSeconds } = await measureWork(askRepeatedly);
     return { seconds: seconds / times, processorSeconds: processorSeconds / times };
   } finally {
     await query.close();
@@ -155,7 +155,7 @@ async function runPython(...args: readonly string[]): Promise<Measured> {
   return measuredSchema.parse(JSON.parse(stdout));
 }
 
-function named(measured: Measured, name: string): Took {
+function named(measured: Measured, name: string): WorkTime {
   const found = measured[name];
   if (found === undefined) throw new Error(`peers.py measured no ${name}`);
   return found;

@@ -15,7 +15,7 @@ import { openDataDir } from '../lib/files/data-dir.js';
 import { skipSpark, sparkEnvironment, submitOf } from '../test/spark/spark.js';
 import { makePageviewFiles } from './pageview-files.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { took, type Took } from './took.js';
+import { measureWork, type WorkTime } from './work-time.js';
 
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   if (skipSpark !== false) throw new Error(skipSpark);
@@ -54,14 +54,14 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       progress,
     });
     const hashes: string[] = [];
-    const measure = async (name: 'ours' | 'theirs'): Promise<Took> => {
+    const measure = async (name: 'ours' | 'theirs'): Promise<WorkTime> => {
       const progress = new ProgressMeter(
         () => performance.now(),
         () => undefined,
       );
       const options = optionsOf(name, progress);
       const children = childSeconds();
-      const own = await took(async () => {
+      const own = await measureWork(async () => {
         const { meta } = await (name === 'ours'
           ? buildView(options)
           : buildByEngine({ ...options, engine: openEngine(config, sparkEnvironment) }));
@@ -92,7 +92,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-function shown({ processorSeconds, seconds }: Took, facts: number): string {
+function shown({ processorSeconds, seconds }: WorkTime, facts: number): string {
   return `${processorSeconds.toFixed(1)} CPU-seconds in ${seconds.toFixed(1)} s, ${((1e6 * processorSeconds) / facts).toFixed(1)} us of CPU a fact`;
 }
 

@@ -14,7 +14,7 @@ import { KafkaBroker, kafkaSkip } from '../test/kafka/broker.js';
 import { readBare } from './bare-kafka.js';
 import type { BenchOptions, BenchResult } from './row.js';
 import { catchUp, fill } from './speed.js';
-import { least, took, type Took } from './took.js';
+import { minimum, measureWork, type WorkTime } from './work-time.js';
 
 const targetRatio = 0.6;
 const target = `>= ${targetRatio} of kafkajs reading and decoding`;
@@ -34,16 +34,16 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     const genesis = await fill(config, facts);
     const log = await openLog(config, systemClock);
     await readBare(config, facts, () => undefined); // both sides read from a warm page cache
-    const times = { read: [] as Took[], view: [] as Took[] };
+    const times = { read: [] as WorkTime[], view: [] as WorkTime[] };
     for (let round = 0; round < rounds; round++) {
       times.read.push(
-        await took(() => readBare(config, facts, (value) => void decodeRecord(value, 'pageviews'))),
+        await measureWork(() => readBare(config, facts, (value) => void decodeRecord(value, 'pageviews'))),
       );
       rmSync(join(config.dataDir, 'speed'), { recursive: true, force: true });
-      times.view.push(await took(() => catchUp(config, log, genesis)));
+      times.view.push(await measureWork(() => catchUp(config, log, genesis)));
     }
     await log.close();
-    const [read, view] = [least(times.read), least(times.view)];
+    const [read, view] = [minimum(times.read), minimum(times.view)];
     const ratio = read.seconds / view.seconds;
     return {
       target,

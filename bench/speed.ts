@@ -26,7 +26,7 @@ import { CommitThread } from '../speed/store/commit-thread.js';
 import { openDatabase } from '../speed/store/store-files.js';
 import type { ViewId } from '../facts/views/view.js';
 import type { BenchOptions, BenchResult } from './row.js';
-import { took } from './took.js';
+import { measureWork } from './work-time.js';
 
 const targetRatio = 0.6;
 const targetRestartSeconds = 10;
@@ -46,11 +46,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     for (let round = 0; round < rounds; round++) {
       times.read = Math.min(times.read, await seconds(() => readAndDecode(log)));
       rmSync(join(config.dataDir, 'speed'), { recursive: true, force: true });
-      const view = await took(() => catchUp(config, log, genesis));
+      const view = await measureWork(() => catchUp(config, log, genesis));
       times.view = Math.min(times.view, view.seconds);
       processor.view = Math.min(processor.view, view.processorSeconds);
       // Other rules, so the stores are rebuilt here and again in the next round.
-      const all = await took(() => catchUp(config, log, genesis, withAllDimensions));
+      const all = await measureWork(() => catchUp(config, log, genesis, withAllDimensions));
       times.allDimensions = Math.min(times.allDimensions, all.seconds);
       processor.allDimensions = Math.min(processor.allDimensions, all.processorSeconds);
     }

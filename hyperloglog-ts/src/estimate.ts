@@ -75,14 +75,14 @@ export function boundsFromCoupons(count: number, sigmas: number): Bounds {
  * expected, and their number has a Poisson distribution.
  */
 export function hiddenByCoupons(count: number): number {
-  return mostPairs((count * (count - 1)) / 6 / 2 ** 26);
+  return maxPairs((count * (count - 1)) / 6 / 2 ** 26);
 }
 
 /**
  * Returns how many pairs of values may share a coupon if `expected` pairs are expected; there are more with odds below
  * 1 in 10,000. 0 if less than 1 in 10,000 is expected.
  */
-export function mostPairs(expected: number): number {
+export function maxPairs(expected: number): number {
   // The odds of more than m - 1 pairs are below expected^m / m!, which decides the usual cases.
   if (expected < oddsOfBeingWrong) return 0;
   if (expected ** 2 / 2 < oddsOfBeingWrong) return 1;

@@ -10,7 +10,7 @@ export {
   estimateFromHistogram,
   hiddenByCoupons,
   maxCoupons,
-  mostPairs,
+  maxPairs,
   relativeStandardError,
 } from './estimate.js';
 export type { Bounds } from './estimate.js';

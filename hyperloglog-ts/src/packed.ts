@@ -22,9 +22,9 @@ const largestNibble = 16;
 export function packRegisters(registers: Uint8Array): Uint8Array {
   const lgK = requireRegistersLength(registers);
   const k = registers.length;
-  const work = new Uint8Array(1 + packedMost(k) + k);
+  const work = new Uint8Array(1 + maxPackedBytes(k) + k);
   const nibblesAt = 1 + k / 8;
-  const valuesAt = 1 + packedMost(k);
+  const valuesAt = 1 + maxPackedBytes(k);
   const large: number[] = [];
   let end = valuesAt;
   // Branch-free on whether a register is empty: the branch would be mispredicted half of the time.
@@ -80,7 +80,7 @@ export function packedLgK(packed: Uint8Array): number {
 
 /** Returns the bytes of kernel memory that `mergePacked` needs. */
 export function packedWorkBytes(lgK: number): number {
-  return 2 ** lgK + slackBytes + packedMost(2 ** lgK);
+  return 2 ** lgK + slackBytes + maxPackedBytes(2 ** lgK);
 }
 
 /**
@@ -98,14 +98,14 @@ export function mergePacked(
   const lgK = packedLgK(packed);
   const k = 2 ** lgK;
   const marks = work + k + slackBytes;
-  const taken = Math.min(packed.length - 1, packedMost(k));
+  const taken = Math.min(packed.length - 1, maxPackedBytes(k));
   kernels.bytes.set(packed.subarray(1, 1 + taken), marks);
   kernels.unpackNibbles(work, marks + k / 8, taken - k / 8, 1);
   forEachLarge(packed, kernels.mergeMarked(into, marks, work, k), raise);
 }
 
 // Size of the marks and nibbles of k registers that are all occupied.
-function packedMost(k: number): number {
+function maxPackedBytes(k: number): number {
   return (5 * k) / 8;
 }
 

@@ -3,7 +3,7 @@
  * read as coupons (live-people.ts). Registers stay as they are, and retractions wait for the next run: for both, an answer states by how much
  * they can change it.
  */
-import { mostPairs } from 'hyperloglog-ts';
+import { maxPairs } from 'hyperloglog-ts';
 import type { BatchView } from '../../facts/views/view.js';
 import { compareUtf8 } from '../../facts/fact.js';
 import { sortPaced } from '../engine/paced-sort.js';
@@ -95,7 +95,7 @@ export class LiveIdentity {
       overcount: overcount + at.rejoined + rest.overcount,
       undercount: undercount + rest.undercount,
       rewritten: Math.round(people.replaced.estimate()),
-      mistaken: mostPairs((pairs * people.union.estimate()) / couponSpace),
+      mistaken: maxPairs((pairs * people.union.estimate()) / couponSpace),
     };
   }
 

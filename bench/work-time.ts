@@ -1,11 +1,11 @@
 /** Measures work by wall clock and by this process's CPU time. */
-export interface Took {
+export interface WorkTime {
   readonly seconds: number;
   /** CPU time of all threads of this process; hardly affected by other load of the machine. */
   readonly processorSeconds: number;
 }
 
-export async function took(work: () => Promise<unknown>): Promise<Took> {
+export async function measureWork(work: () => Promise<unknown>): Promise<WorkTime> {
   const before = process.cpuUsage();
   const started = performance.now();
   await work();
@@ -14,7 +14,7 @@ export async function took(work: () => Promise<unknown>): Promise<Took> {
 }
 
 /** The minimum of several rounds, separately for each measure. */
-export function least(rounds: readonly Took[]): Took {
+export function minimum(rounds: readonly WorkTime[]): WorkTime {
   return {
     seconds: Math.min(...rounds.map((round) => round.seconds)),
     processorSeconds: Math.min(...rounds.map((round) => round.processorSeconds)),
@@ -22,8 +22,8 @@ export function least(rounds: readonly Took[]): Took {
 }
 
 /** The median of several rounds, separately for each measure. */
-export function median(rounds: readonly Took[]): Took {
-  const middle = (of: (round: Took) => number): number =>
+export function median(rounds: readonly WorkTime[]): WorkTime {
+  const middle = (of: (round: WorkTime) => number): number =>
     rounds.map(of).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;
   return {
     seconds: middle((round) => round.seconds),
