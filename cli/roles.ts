@@ -4,7 +4,7 @@ import type { FormatOf } from '../ingest/line-format.js';
 import type { AroundCore } from '../ingest/role.js';
 import type { Config } from '../lib/config/config.js';
 import { dayScopePath } from '../lib/files/data-dir.js';
-import type { EngineSurroundings } from '../query/open.js';
+import type { EngineDependencies } from '../query/open.js';
 import type { StartRole } from '../lib/process/role.js';
 import type { Role } from '../lib/process/status.js';
 import { startWithShared, startWithViews } from './shared.js';
@@ -27,7 +27,7 @@ export const aroundCore: AroundCore = {
 export async function aroundQuery({
   sites,
   dataDir,
-}: Pick<Config, 'sites' | 'dataDir'>): Promise<Pick<EngineSurroundings, 'visitorScopes'>> {
+}: Pick<Config, 'sites' | 'dataDir'>): Promise<Pick<EngineDependencies, 'visitorScopes'>> {
   const path = dayScopePath(dataDir);
   if (sites === '' && !existsSync(path)) return {};
   const { DayScopes } = await import('../ways-in/sites/scopes.js');

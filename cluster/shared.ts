@@ -10,7 +10,7 @@ import type { ViewMeta } from '../facts/views/view.js';
 import { readableEnd } from '../log/cut.js';
 import { openLog } from '../log/open-log.js';
 import { pinSnapshot, type PinnedSnapshot } from '../master-data/pins.js';
-import type { OpenSurroundings } from '../speed/role.js';
+import type { OpenCoordination } from '../speed/role.js';
 import type { QueryNode } from './realtime/query-node.js';
 import { awaitFacts } from './master/await-facts.js';
 import { BucketMaster } from './master/bucket-master.js';
@@ -92,7 +92,7 @@ export class Shared {
   }
 
   /** What a speed worker needs to be read from other hosts; undefined without SWA_SPEED_SECRET, when only processes of its data directory read it. */
-  speedNode(logger: Logger): OpenSurroundings | undefined {
+  speedNode(logger: Logger): OpenCoordination | undefined {
     const { config } = this.#options;
     if (config.speedSecret === '') return undefined;
     const options = { config, logger, store: this.#store, views: this.views };

@@ -49,7 +49,7 @@ type Trouble = 'answers are not complete' | 'questions fail';
 const failureShownMs = 60_000;
 
 /** Dependencies of the engine from outside the query layer. */
-export interface EngineSurroundings {
+export interface EngineDependencies {
   readonly lag?: LagSource;
   readonly visitorScopes?: VisitorScopes | undefined;
   /** Closed with the engine. By default the stores of the data directory. */
@@ -57,18 +57,18 @@ export interface EngineSurroundings {
 }
 
 /** Dependencies that a program around the core can supply. */
-export type QuerySurroundings = Pick<EngineSurroundings, 'visitorScopes' | 'realtime'>;
+export type QueryDependencies = Pick<EngineDependencies, 'visitorScopes' | 'realtime'>;
 
 interface ClosableRealtime extends RealtimeViews {
   close(): Promise<void>;
 }
 
 /** Opens the engine alone over a data directory, for asking in process. */
-export function openEngine(config: Config, clock: Clock, surroundings: EngineSurroundings = {}): OpenEngine {
-  const { lag = unknownLag, visitorScopes } = surroundings;
+export function openEngine(config: Config, clock: Clock, dependencies: EngineDependencies = {}): OpenEngine {
+  const { lag = unknownLag, visitorScopes } = dependencies;
   const { dataDir } = config;
   const current = new CurrentWatch(dataDir);
-  const realtime = surroundings.realtime ?? openRealtime(dataDir);
+  const realtime = dependencies.realtime ?? openRealtime(dataDir);
   const counting = makeRules(config);
   const { url: urls, versions: rules, dimensions } = counting;
   const generations = new Generations(
@@ -108,7 +108,7 @@ export function openEngine(config: Config, clock: Clock, surroundings: EngineSur
 export async function openQuery(
   context: RoleContext,
   endpoint: HttpEndpoint,
-  surroundings: QuerySurroundings = {},
+  dependencies: QueryDependencies = {},
 ): Promise<OpenQuery> {
   return openAll(async (closers) => {
     const { config, clock } = context;
@@ -129,7 +129,7 @@ export async function openQuery(
     });
     closers.add(() => lag.close());
     await lag.start();
-    const opened = openEngine(config, clock, { ...surroundings, lag });
+    const opened = openEngine(config, clock, { ...dependencies, lag });
     closers.add(() => opened.close());
     const { engine } = opened;
     const batches = openBatchControl(config.dataDir, clock);

@@ -26,8 +26,8 @@ import type { Pointers } from './generations/pointers.js';
 import { SpeedWorker } from './generations/worker.js';
 import { WorkerSlot } from './generations/worker-slot.js';
 
-/** Replaceable parts of a worker, for stores that are read from other hosts. */
-export interface SpeedSurroundings {
+/** How a worker coordinates with workers on other hosts, instead of by files of a shared data directory. */
+export interface SpeedCoordination {
   /** The workers that share the log's partitions, and how many workers have each partition. */
   readonly among: Among;
   readonly pointers: Pointers;
@@ -41,17 +41,17 @@ export interface SpeedSurroundings {
   progress(worker: SpeedWorker, trouble: LastError | null): void;
 }
 
-/** Opens the surroundings for a log; resources are registered with `closers`. */
-export type OpenSurroundings = (log: Log, closers: Closers) => Promise<SpeedSurroundings>;
+/** Opens the coordination for a log; resources are registered with `closers`. */
+export type OpenCoordination = (log: Log, closers: Closers) => Promise<SpeedCoordination>;
 
-export function startSpeed(context: RoleContext, openAround?: OpenSurroundings): Promise<RunningRole> {
-  return openAll((closers) => open(context, closers, openAround));
+export function startSpeed(context: RoleContext, openCoordination?: OpenCoordination): Promise<RunningRole> {
+  return openAll((closers) => open(context, closers, openCoordination));
 }
 
 async function open(
   context: RoleContext,
   closers: Closers,
-  openAround: OpenSurroundings | undefined,
+  openCoordination: OpenCoordination | undefined,
 ): Promise<RunningRole> {
   const { config, clock } = context;
   openDataDir(config, (text) => context.logger.warn(text));
@@ -62,18 +62,18 @@ async function open(
   const { dataDir, lgK, bucketMinutes } = config;
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
   await ensureGenesis(dataDir, { cut, lgK, bucketMinutes, rules, createdAt: clock() });
-  const around = await openAround?.(log, closers);
+  const coordination = await openCoordination?.(log, closers);
   const ofLog = await log.share({
     group: 'speed',
     members: config.speedWorkers,
     member: config.speedWorker,
-    ...(around === undefined ? {} : { among: around.among }),
+    ...(coordination === undefined ? {} : { among: coordination.among }),
   });
-  const share = around?.share(ofLog) ?? ofLog;
+  const share = coordination?.share(ofLog) ?? ofLog;
   closers.add(() => share.leave());
   const slot = share.kind === 'moving' ? WorkerSlot.take(dataDir) : undefined;
   if (slot !== undefined) closers.add(() => slot.release());
-  const status = new SpeedStatus(context, log, slot, around);
+  const status = new SpeedStatus(context, log, slot, coordination);
   const watch = new CurrentWatch(dataDir);
   const commits = new CommitThread();
   closers.add(() => commits.close());
@@ -90,8 +90,8 @@ async function open(
     bootId: readBootId(),
     commits,
     current: () => watch.current(),
-    ...(around === undefined ? {} : { pointers: around.pointers }),
-    openView: (id) => around?.openView(id) ?? openView(dataDir, id),
+    ...(coordination === undefined ? {} : { pointers: coordination.pointers }),
+    openView: (id) => coordination?.openView(id) ?? openView(dataDir, id),
     holdViews: (ids) => holdViews(dataDir, 'speed', ids),
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
@@ -155,7 +155,7 @@ class SpeedStatus {
   readonly #context: RoleContext;
   readonly #log: Log;
   readonly #reporter: StatusReporter;
-  readonly #around: SpeedSurroundings | undefined;
+  readonly #coordination: SpeedCoordination | undefined;
   readonly #isOneOfMany: boolean;
   readonly #worker: string;
   readonly #runs: ExclusionRuns;
@@ -170,9 +170,9 @@ class SpeedStatus {
     context: RoleContext,
     log: Log,
     slot: WorkerSlot | undefined,
-    around: SpeedSurroundings | undefined,
+    coordination: SpeedCoordination | undefined,
   ) {
-    this.#around = around;
+    this.#coordination = coordination;
     const { config, clock } = context;
     this.#context = context;
     this.#log = log;
@@ -191,7 +191,7 @@ class SpeedStatus {
     const { obstacle } = worker;
     const working = worker.serving ?? worker.next;
     if (!this.#failing) this.#lastError = obstacle === undefined ? null : this.#describe(obstacle);
-    this.#around?.progress(worker, this.#lastError);
+    this.#coordination?.progress(worker, this.#lastError);
     this.#reporter.report({
       state: 'running',
       lastError: this.#lastError,
@@ -235,7 +235,7 @@ class SpeedStatus {
       );
       this.#ofOthers = new Set([
         ...others.flatMap(({ details }) => namesIn(details['partitions'])),
-        ...(this.#around?.taken() ?? []),
+        ...(this.#coordination?.taken() ?? []),
       ]);
     }
     return rest.filter((name) => awaited.includes(name) || !this.#ofOthers.has(name));

@@ -37,14 +37,14 @@ export class CellsByBucket {
   }
 
   /** Encodes all cells added so far, ascending by bucket, and forgets them. @param place of the subject in the request */
-  *take(place: number): Generator<Buffer> {
+  *take(subjectIndex: number): Generator<Buffer> {
     const buckets = [...this.#buckets].toSorted(([a], [b]) => a - b);
     this.#buckets.clear();
     for (const [bucket, { pageviews, coupons, registers }] of buckets) {
       const sketches: SketchView[] = coupons.map((list) => ({ kind: 'coupons', coupons: list }));
       if (registers !== undefined) sketches.push({ kind: 'registers', registers });
       for (const [i, sketch] of sketches.entries())
-        yield encodeCell(place, bucket, i === 0 ? pageviews : 0, sketch);
+        yield encodeCell(subjectIndex, bucket, i === 0 ? pageviews : 0, sketch);
     }
   }
 }

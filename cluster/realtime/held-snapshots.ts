@@ -76,7 +76,7 @@ export class HeldSnapshots {
     } finally {
       held.active--;
       held.usedAt = performance.now();
-      if (held.holders <= 0) this.#letGo(held);
+      if (held.holders <= 0) this.#releaseUnused(held);
     }
   }
 
@@ -84,7 +84,7 @@ export class HeldSnapshots {
     const held = this.#held.get(id);
     if (held === undefined) return;
     held.holders--;
-    if (held.holders <= 0) this.#letGo(held);
+    if (held.holders <= 0) this.#releaseUnused(held);
   }
 
   async close(): Promise<void> {
@@ -113,11 +113,11 @@ export class HeldSnapshots {
     for (const held of this.#held.values()) {
       if (held.active > 0 || held.usedAt > before) continue;
       held.holders = 0;
-      this.#letGo(held);
+      this.#releaseUnused(held);
     }
   }
 
-  #letGo(held: Held): void {
+  #releaseUnused(held: Held): void {
     if (held.active > 0 || !this.#held.delete(held.id)) return;
     held.snapshot.release();
   }

@@ -45,7 +45,7 @@ export interface NodesOptions {
   readonly store: Store;
   readonly own: Pick<Node, 'id' | 'role' | 'host' | 'pid' | 'url' | 'startedAt'>;
   readonly renewMs?: number;
-  readonly lookMs?: number;
+  readonly pollMs?: number;
   readonly expireMs?: number;
   /** Called with errors of background work, which is then retried. */
   readonly onError: (error: unknown) => void;
@@ -70,7 +70,7 @@ export class Nodes {
   readonly #store: Store;
   readonly #key: string;
   readonly #renewMs: number;
-  readonly #lookMs: number;
+  readonly #pollMs: number;
   readonly #expireMs: number;
   readonly #onError: (error: unknown) => void;
   #own: Node;
@@ -78,16 +78,16 @@ export class Nodes {
   #etag: Etag | undefined;
   #wroteAt = Number.NEGATIVE_INFINITY;
   #known = new Map<string, Read>();
-  #looking: Promise<void> | undefined;
+  #loading: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ store, own, renewMs = 3_000, lookMs = 1_000, expireMs = 12_000, onError }: NodesOptions) {
+  constructor({ store, own, renewMs = 3_000, pollMs = 1_000, expireMs = 12_000, onError }: NodesOptions) {
     this.#store = store;
     this.#key = `${prefix}${own.id}.json`;
     this.#renewMs = renewMs;
-    this.#lookMs = lookMs;
+    this.#pollMs = pollMs;
     this.#expireMs = expireMs;
     this.#onError = onError;
     this.#own = { ...own, stores: [], views: [], lastError: null };
@@ -105,20 +105,20 @@ export class Nodes {
       const began = performance.now();
       await Promise.all([this.#announce(), this.refresh()]).catch(this.#onError);
       if (this.#isClosed) return;
-      const restMs = Math.max(this.#lookMs / 4, this.#lookMs - (performance.now() - began));
+      const restMs = Math.max(this.#pollMs / 4, this.#pollMs - (performance.now() - began));
       this.#timer = setTimeout(() => void tick(), restMs).unref();
     };
-    this.#timer = setTimeout(() => void tick(), this.#lookMs).unref();
+    this.#timer = setTimeout(() => void tick(), this.#pollMs).unref();
   }
 
   /** Changes this node's announcement. */
-  say(change: Partial<Pick<Node, 'stores' | 'views' | 'lastError' | 'url'>>): void {
+  update(change: Partial<Pick<Node, 'stores' | 'views' | 'lastError' | 'url'>>): void {
     this.#own = { ...this.#own, ...change };
     if (JSON.stringify(this.#own) !== this.#written) this.#announce().catch(this.#onError);
   }
 
   /** Nodes whose announcement has not expired, including this one. */
-  living(): readonly KnownNode[] {
+  liveNodes(): readonly KnownNode[] {
     return this.known().filter(({ silentMs }) => silentMs <= this.#expireMs);
   }
 
@@ -131,19 +131,19 @@ export class Nodes {
 
   /** Reads the announcements; concurrent calls share one read. */
   refresh(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => void (this.#looking = undefined));
-    return this.#looking;
+    this.#loading ??= this.#load().finally(() => void (this.#loading = undefined));
+    return this.#loading;
   }
 
   /** Deletes the announcement of this node. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await Promise.all([this.#looking, this.#writing]).catch(() => undefined);
+    await Promise.all([this.#loading, this.#writing]).catch(() => undefined);
     await this.#store.delete(this.#key).catch(() => undefined); // it expires by itself
   }
 
-  async #look(): Promise<void> {
+  async #load(): Promise<void> {
     const listed = await listAll(this.#store, prefix);
     const newest = Math.max(...listed.map(({ modifiedAt }) => modifiedAt));
     const read = async (object: ListedObject): Promise<Read | undefined> => {

@@ -27,9 +27,9 @@ export interface QueryNodeOptions {
   readonly trouble?: () => unknown;
 }
 
-const lookMs = 500;
+const pollMs = 500;
 /** Minimum interval between looks that are triggered by questions. */
-const leastLookMs = 100;
+const minRefreshMs = 100;
 
 export class QueryNode implements Workers {
   readonly #options: QueryNodeOptions;
@@ -37,9 +37,9 @@ export class QueryNode implements Workers {
   readonly #watch: ServingWatch;
   readonly #realtime = new RemoteRealtime(this);
   readonly #clients = new Map<string, WorkerClient>();
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
   #held = '';
-  #said = '';
+  #lastLogged = '';
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -56,12 +56,12 @@ export class QueryNode implements Workers {
   static async open(options: QueryNodeOptions): Promise<QueryNode> {
     const node = new QueryNode(options);
     await node.#nodes.start();
-    await node.#look();
+    await node.#fetchNamedViews();
     const tick = async (): Promise<void> => {
-      await node.#look().catch((error: unknown) => node.#note(error));
-      if (!node.#isClosed) node.#timer = setTimeout(() => void tick(), lookMs).unref();
+      await node.#fetchNamedViews().catch((error: unknown) => node.#note(error));
+      if (!node.#isClosed) node.#timer = setTimeout(() => void tick(), pollMs).unref();
     };
-    node.#timer = setTimeout(() => void tick(), lookMs).unref();
+    node.#timer = setTimeout(() => void tick(), pollMs).unref();
     return node;
   }
 
@@ -94,8 +94,8 @@ export class QueryNode implements Workers {
   }
 
   async refresh(): Promise<void> {
-    if (performance.now() - this.#lookedAt < leastLookMs) return;
-    this.#lookedAt = performance.now();
+    if (performance.now() - this.#refreshedAt < minRefreshMs) return;
+    this.#refreshedAt = performance.now();
     await Promise.all([this.#watch.refresh(), this.#nodes.refresh()]).catch((error: unknown) =>
       this.#note(error),
     );
@@ -109,7 +109,7 @@ export class QueryNode implements Workers {
   }
 
   /** Fetches the views that the pointer names as serving and next; they need not be the newest. */
-  async #look(): Promise<void> {
+  async #fetchNamedViews(): Promise<void> {
     const { config, views, trouble } = this.#options;
     await this.#watch.refresh();
     const { serving, next } = this.#watch.known?.pointer ?? {};
@@ -118,13 +118,13 @@ export class QueryNode implements Workers {
       holdViews(config.dataDir, 'query-node', named);
       this.#held = named.join();
     }
-    for (const id of named) if (!existsSync(viewPath(config.dataDir, id))) await views.bring(id);
+    for (const id of named) if (!existsSync(viewPath(config.dataDir, id))) await views.fetch(id);
     const failure = trouble?.() ?? null;
-    this.#nodes.say({
+    this.#nodes.update({
       views: viewIds(config.dataDir),
       lastError: failure === null ? null : lastErrorOf(failure, Date.now()),
     });
-    this.#said = '';
+    this.#lastLogged = '';
   }
 
   #client(url: string): WorkerClient {
@@ -137,8 +137,8 @@ export class QueryNode implements Workers {
 
   #note(error: unknown): void {
     const text = String(error);
-    if (text === this.#said) return;
-    this.#said = text;
+    if (text === this.#lastLogged) return;
+    this.#lastLogged = text;
     this.#options.logger.warn(
       { err: error },
       'the other hosts cannot be reached through the store; it is tried again',

@@ -25,15 +25,15 @@ const patienceMs = 8_000;
 const pauseMs = 25;
 /** Timeout for opening a snapshot; doubled with each attempt, since all remaining workers may be slow. */
 const openMs = 1_000;
-const longestOpenMs = 4_000;
-const leastAttempts = 3;
+const maxOpenMs = 4_000;
+const minAttempts = 3;
 /** How long a worker that failed is avoided if another one can be asked. */
-const suspectMs = 3_000;
+const avoidMs = 3_000;
 
 export class RemoteRealtime {
   readonly #workers: Workers;
   readonly #patienceMs: number;
-  readonly #suspects = new Map<string, number>();
+  readonly #avoidUntil = new Map<string, number>();
   /** By partition: the newest position used in an answer, and the URL of the worker last used. */
   readonly #seen = new Map<PartitionName, Offset>();
   readonly #last = new Map<PartitionName, string>();
@@ -51,11 +51,11 @@ export class RemoteRealtime {
   async snapshot(): Promise<RemoteView | undefined> {
     const until = performance.now() + this.#patienceMs;
     for (let attempt = 1; ; attempt++) {
-      const limitMs = Math.min(openMs * 2 ** (attempt - 1), longestOpenMs);
+      const limitMs = Math.min(openMs * 2 ** (attempt - 1), maxOpenMs);
       const outcome = await this.#attempt(limitMs);
       if (outcome === undefined || outcome instanceof RemoteView) return outcome;
       // On a busy machine the time may be up before each worker was asked once.
-      if (performance.now() > until && attempt >= leastAttempts) throw unreadable(outcome.why);
+      if (performance.now() > until && attempt >= minAttempts) throw unreadable(outcome.why);
       await Promise.all([this.#workers.refresh(), sleep(pauseMs)]);
     }
   }
@@ -90,7 +90,7 @@ export class RemoteRealtime {
     for (const { worker, answer } of parts) {
       const behind = answer.partitions.some(([name, { next }]) => next < (this.#seen.get(name) ?? 0));
       if (behind) {
-        this.#suspect(worker);
+        this.#avoid(worker);
         return undefined;
       }
     }
@@ -100,7 +100,7 @@ export class RemoteRealtime {
         this.#seen.set(name, offset(Math.max(next, this.#seen.get(name) ?? 0)));
         this.#last.set(name, worker.url);
       }
-    return new RemoteView(generation, parts, (worker) => this.#suspect(worker));
+    return new RemoteView(generation, parts, (worker) => this.#avoid(worker));
   }
 
   async #open(
@@ -111,32 +111,32 @@ export class RemoteRealtime {
   ): Promise<RemotePart | undefined> {
     try {
       const answer = await worker.open(generation, partitions, limitMs);
-      if (answer === undefined) this.#suspect(worker);
+      if (answer === undefined) this.#avoid(worker);
       return answer === undefined ? undefined : { worker, answer };
     } catch (error) {
       if (!hasCode(error, 'realtime.gone')) throw error;
-      this.#suspect(worker);
+      this.#avoid(worker);
       return undefined;
     }
   }
 
-  /** Prefers the worker used last while it is not suspected, then the best of the others. */
+  /** Prefers the worker used last unless it is being avoided, then the best of the others. */
   #choose(generation: ViewId, partition: PartitionName): WorkerClient | undefined {
     const holders = this.#workers.holders(generation, partition);
     const now = performance.now();
-    const sound = holders.filter(({ url }) => (this.#suspects.get(url) ?? 0) < now);
-    const among = sound.length > 0 ? sound : holders.toSorted((a, b) => this.#until(a) - this.#until(b));
-    return among.find(({ url }) => url === this.#last.get(partition) && sound.length > 0) ?? among[0];
+    const usable = holders.filter(({ url }) => (this.#avoidUntil.get(url) ?? 0) < now);
+    const among = usable.length > 0 ? usable : holders.toSorted((a, b) => this.#until(a) - this.#until(b));
+    return among.find(({ url }) => url === this.#last.get(partition) && usable.length > 0) ?? among[0];
   }
 
   #until({ url }: WorkerClient): number {
-    return this.#suspects.get(url) ?? 0;
+    return this.#avoidUntil.get(url) ?? 0;
   }
 
-  #suspect({ url }: WorkerClient): void {
+  #avoid({ url }: WorkerClient): void {
     const now = performance.now();
-    for (const [other, until] of this.#suspects) if (until < now) this.#suspects.delete(other);
-    this.#suspects.set(url, now + suspectMs);
+    for (const [other, until] of this.#avoidUntil) if (until < now) this.#avoidUntil.delete(other);
+    this.#avoidUntil.set(url, now + avoidMs);
   }
 }
 

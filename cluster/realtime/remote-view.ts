@@ -184,14 +184,16 @@ export class RemoteView extends RealtimeSummary implements RealtimeView {
     to: number,
     visit: (sent: SentCell) => boolean,
   ): Promise<void> {
-    const places = subjects.flatMap((subject, place) => (mayHaveCells(subject) ? [place] : []));
-    const asked = places.flatMap((place) => subjects[place] ?? []);
+    const subjectIndexes = subjects.flatMap((subject, subjectIndex) =>
+      mayHaveCells(subject) ? [subjectIndex] : [],
+    );
+    const asked = subjectIndexes.flatMap((subjectIndex) => subjects[subjectIndex] ?? []);
     if (asked.length === 0) return;
     const readOne = async ({ worker, answer }: RemotePart): Promise<void> => {
       try {
         for await (const frame of worker.frames(answer.id, 'cells', { subjects: asked, from, to })) {
           for (const { subject, cell } of cellsIn(frame))
-            if (!visit({ subject: places[subject] ?? -1, cell })) return;
+            if (!visit({ subject: subjectIndexes[subject] ?? -1, cell })) return;
         }
       } catch (error) {
         this.#lost(worker);

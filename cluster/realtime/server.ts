@@ -130,17 +130,17 @@ export class RealtimeServer {
   }
 
   #open({ generation, partitions }: z.output<typeof snapshotQuestion>, response: ServerResponse): void {
-    const strange = partitions.find((name) => !this.#options.holds(generation, name));
-    if (strange !== undefined) return refuse(response, 409, `${strange} of ${generation} is not here`);
+    const notHeld = partitions.find((name) => !this.#options.holds(generation, name));
+    if (notHeld !== undefined) return refuse(response, 409, `${notHeld} of ${generation} is not here`);
     const taken = this.#held.take(generation, partitions);
     if (taken === undefined) return refuse(response, 409, `stores of ${generation} do not exist yet`);
     const { id, snapshot } = taken;
-    const told: SnapshotAnswer = {
+    const answer: SnapshotAnswer = {
       id,
       logId: snapshot.cut.logId,
       partitions: [...snapshot.progress].map(([name, progress]) => [name, progress]),
     };
-    sendJson(response, told);
+    sendJson(response, answer);
   }
 
   async #read(
@@ -181,10 +181,10 @@ export class RealtimeServer {
     sender: Sender,
   ): Promise<void> {
     const cells = new CellsByBucket(this.#options.lgK);
-    for (const [place, subject] of subjects.entries()) {
+    for (const [subjectIndex, subject] of subjects.entries()) {
       for (const piece of piecesOf(snapshot, from, to)) {
         snapshot.forEachBucket(subject, piece.from, piece.to, (cell) => cells.add(cell));
-        for (const encoded of cells.take(place)) {
+        for (const encoded of cells.take(subjectIndex)) {
           sender.gather(encoded);
           if (sender.gatheredBytes >= frameBytes) await sender.flush();
         }

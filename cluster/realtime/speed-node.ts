@@ -1,6 +1,6 @@
 /**
- * The surroundings of a speed worker whose stores are read from other hosts. They replace the files through which workers of one data directory
- * cooperate: announcements, the pointer in the object store, and an HTTP endpoint.
+ * How speed workers on different hosts coordinate. This replaces the files that workers of one data directory share: workers announce themselves in
+ * the object store, the pointer is an object there, and an HTTP endpoint lets query processes on other hosts read the stores.
  */
 import type { Logger } from 'pino';
 import type { Config } from '../../lib/config/config.js';
@@ -16,7 +16,7 @@ import { currentIfAny } from '../../serving/current.js';
 import { holdViews } from '../../serving/held.js';
 import { openView } from '../../serving/store.js';
 import type { SpeedWorker } from '../../speed/generations/worker.js';
-import type { SpeedSurroundings } from '../../speed/role.js';
+import type { SpeedCoordination } from '../../speed/role.js';
 import { join } from 'node:path';
 import type { Store } from '../store/store.js';
 import type { BucketViews } from '../views/bucket-views.js';
@@ -41,7 +41,7 @@ export async function openSpeedNode(
   options: SpeedNodeOptions,
   log: Pick<Log, 'partitions'>,
   closers: Closers,
-): Promise<SpeedSurroundings> {
+): Promise<SpeedCoordination> {
   const { config, logger, store, views } = options;
   const { dataDir, lgK, speedHost: host, speedPort: port, speedSecret: secret } = config;
   const lock = OwnerLock.acquire(
@@ -87,7 +87,7 @@ async function publishFirst(views: BucketViews, dataDir: string): Promise<void> 
   }
 }
 
-class SpeedNode implements SpeedSurroundings {
+class SpeedNode implements SpeedCoordination {
   readonly among: Among;
   readonly #options: SpeedNodeOptions;
   readonly #log: Pick<Log, 'partitions'>;
@@ -95,7 +95,7 @@ class SpeedNode implements SpeedSurroundings {
   #pointers: StorePointers | undefined;
   #worker: SpeedWorker | undefined;
   #held = '';
-  #said = '';
+  #lastLogged = '';
 
   constructor(options: SpeedNodeOptions, log: Pick<Log, 'partitions'>) {
     this.#options = options;
@@ -125,8 +125,8 @@ class SpeedNode implements SpeedSurroundings {
   /** Logs an error unless it repeats the last one. */
   note(error: unknown): void {
     const text = String(error);
-    if (text === this.#said) return;
-    this.#said = text;
+    if (text === this.#lastLogged) return;
+    this.#lastLogged = text;
     this.#options.logger.warn(
       { err: error },
       'the other hosts cannot be reached through the store; it is tried again',
@@ -135,13 +135,13 @@ class SpeedNode implements SpeedSurroundings {
 
   share(ofLog: Share): Share {
     const { speedReplicas } = this.#options.config;
-    return new KeptShare(ofLog, speedReplicas, (partition) => this.#holdersOf(partition));
+    return new StickyShare(ofLog, speedReplicas, (partition) => this.#holdersOf(partition));
   }
 
   async openView(id: ViewId): Promise<BatchView> {
     const { views, config } = this.#options;
     this.#hold([...this.#named(), id]);
-    await views.bring(id);
+    await views.fetch(id);
     return openView(config.dataDir, id);
   }
 
@@ -160,7 +160,7 @@ class SpeedNode implements SpeedSurroundings {
       });
       return [{ generation: generation.id, partitions }];
     });
-    this.#nodes?.say({ stores, lastError });
+    this.#nodes?.update({ stores, lastError });
   }
 
   holds(id: ViewId, partition: PartitionName): boolean {
@@ -199,7 +199,7 @@ class SpeedNode implements SpeedSurroundings {
 
   #others() {
     const nodes = this.#nodes;
-    return nodes?.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id) ?? [];
+    return nodes?.liveNodes().filter(({ id, role }) => role === 'speed' && id !== nodes.id) ?? [];
   }
 
   /** How many other workers can be asked for a partition of the serving generation; Infinity if none serves. */
@@ -217,7 +217,7 @@ class SpeedNode implements SpeedSurroundings {
  * assigned a partition must first read the log, and a current holder may just have died. A worker that loses contact with the log's group, and so has
  * no share, keeps its partitions as well. An additional holder does no harm.
  */
-export class KeptShare implements Share {
+export class StickyShare implements Share {
   readonly kind = 'moving';
   readonly #ofLog: Share;
   readonly #replicas: number;

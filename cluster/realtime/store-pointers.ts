@@ -60,7 +60,7 @@ function parse(store: Store, bytes: Buffer, etag: Etag): Serving {
 export class ServingWatch {
   readonly #store: Store;
   #known: Serving | undefined;
-  #looking: Promise<void> | undefined;
+  #loading: Promise<void> | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -75,11 +75,11 @@ export class ServingWatch {
   }
 
   refresh(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => void (this.#looking = undefined));
-    return this.#looking;
+    this.#loading ??= this.#load().finally(() => void (this.#loading = undefined));
+    return this.#loading;
   }
 
-  async #look(): Promise<void> {
+  async #load(): Promise<void> {
     const known = this.#known;
     const found =
       known === undefined ? await this.#store.get(key) : await this.#store.getUnless(key, known.etag);
@@ -140,7 +140,7 @@ export class StorePointers implements Pointers {
     const { known } = this.#watch;
     const { nodes } = this.#options;
     if (known?.leader === nodes.id) return true;
-    const isFree = known === undefined || !nodes.living().some(({ id }) => id === known.leader);
+    const isFree = known === undefined || !nodes.liveNodes().some(({ id }) => id === known.leader);
     if (isFree && (hasFirst || known !== undefined)) this.#begin(() => this.#takeLead(known));
     return false;
   }
@@ -214,7 +214,7 @@ export class StorePointers implements Pointers {
     };
     this.#waitsSince ??= performance.now();
     return (
-      this.#options.nodes.living().every(isReady) || performance.now() - this.#waitsSince > readyPatienceMs
+      this.#options.nodes.liveNodes().every(isReady) || performance.now() - this.#waitsSince > readyPatienceMs
     );
   }
 
@@ -224,9 +224,9 @@ export class StorePointers implements Pointers {
     const { known } = this.#watch;
     if (known?.leader !== nodes.id || known.pointer.next === undefined) return;
     const states = new Map<string, StoreState>();
-    const others = nodes.living().filter(({ id, role }) => role === 'speed' && id !== nodes.id);
-    const told = await Promise.all(others.map(({ url }) => stateOf(new WorkerClient(url, secret))));
-    for (const { generation, partition, next, readyAt } of told.flat()) {
+    const others = nodes.liveNodes().filter(({ id, role }) => role === 'speed' && id !== nodes.id);
+    const answers = await Promise.all(others.map(({ url }) => stateOf(new WorkerClient(url, secret))));
+    for (const { generation, partition, next, readyAt } of answers.flat()) {
       const name = `${generation} ${partition}`;
       const best = states.get(name);
       // Among replicas the ready one that is furthest counts; answers never go back to one that is behind.

@@ -127,10 +127,15 @@ export interface SentCell {
  */
 const headWords = 6;
 
-export function encodeCell(place: number, bucket: number, pageviews: number, sketch: SketchView): Buffer {
+export function encodeCell(
+  subjectIndex: number,
+  bucket: number,
+  pageviews: number,
+  sketch: SketchView,
+): Buffer {
   const stored = sketch.kind === 'coupons' ? bytesOf(sketch.coupons) : sketch.registers;
   const bytes = Buffer.allocUnsafe(4 * headWords + stored.length);
-  bytes.writeUInt32LE(place, 0);
+  bytes.writeUInt32LE(subjectIndex, 0);
   bytes.writeUInt32LE(bucket, 4);
   bytes.writeUInt32LE(sketch.kind === 'coupons' ? 0 : 1, 8);
   bytes.writeUInt32LE(stored.length / 4, 12);

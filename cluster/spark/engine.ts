@@ -5,14 +5,14 @@ import type { Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openStore } from '../store/open-store.js';
-import { StorePlace, thisMachine, type Place } from './places.js';
+import { StoreJobStorage, localJobStorage, type JobStorage } from './job-storage.js';
 import { submit } from './submit.js';
 
 export const openEngine: EngineModule['openEngine'] = (config, environment): Engine => ({
   async compute({ job, tempDir, onProgress, signal }) {
-    const place = await placeOf(config);
+    const storage = await jobStorageOf(config);
     try {
-      const at = await place.put(job, tempDir);
+      const at = await storage.put(job, tempDir);
       let progress: EngineProgress = { step: 'persons', done: 0, of: 0 };
       await submit({
         command: config.sparkSubmit,
@@ -27,16 +27,18 @@ export const openEngine: EngineModule['openEngine'] = (config, environment): Eng
         },
         signal,
       });
-      await place.fetch(job);
+      await storage.fetch(job);
     } finally {
-      await place.close();
+      await storage.close();
     }
   },
 });
 
 /** A store in a directory is on this machine as well. */
-async function placeOf(config: Config): Promise<Place> {
-  return config.store.startsWith('s3:') ? new StorePlace(await openStore(config), systemClock) : thisMachine;
+async function jobStorageOf(config: Config): Promise<JobStorage> {
+  return config.store.startsWith('s3:')
+    ? new StoreJobStorage(await openStore(config), systemClock)
+    : localJobStorage;
 }
 
 /** Options that point Spark at the same service. Credentials it finds by itself, as Amazon's tools do. */

@@ -53,7 +53,7 @@ export async function submit(options: SubmitOptions): Promise<void> {
   );
   const abort = (): void => endGroup(child);
   signal?.addEventListener('abort', abort, { once: true });
-  let said: string | undefined;
+  let failure: string | undefined;
   const lastLines: string[] = [];
   const lines = createInterface(child.stdout as Readable).on('line', (line) => {
     const message = line.startsWith('{') ? validJson(messageSchema, line) : undefined;
@@ -62,17 +62,17 @@ export async function submit(options: SubmitOptions): Promise<void> {
       lastLines.push(line);
       if (lastLines.length > linesShown) lastLines.shift();
     } else {
-      said ??= message.error;
+      failure ??= message.error;
       onMessage(message);
     }
   });
   try {
-    const how = await ended(child, program);
+    const ending = await ended(child, program);
     signal?.throwIfAborted();
-    if (how === undefined) return;
+    if (ending === undefined) return;
     throw new SwaError(
       'batch.failed',
-      `Spark: ${said ?? `${program} ${how}${lastLines.map((line) => `; ${line}`).join('')}`}`,
+      `Spark: ${failure ?? `${program} ${ending}${lastLines.map((line) => `; ${line}`).join('')}`}`,
       {
         hint: `the log of the run is ${logPath}; the published view is unchanged`,
       },
@@ -103,7 +103,7 @@ function ended(child: ChildProcess, program: string): Promise<string | undefined
 }
 
 function endGroup(child: ChildProcess): void {
-  const tell = (signal: NodeJS.Signals): void => {
+  const sendSignal = (signal: NodeJS.Signals): void => {
     if (child.pid === undefined) return;
     try {
       process.kill(-child.pid, signal);
@@ -111,6 +111,6 @@ function endGroup(child: ChildProcess): void {
       // it has ended already
     }
   };
-  tell('SIGTERM');
-  setTimeout(() => tell('SIGKILL'), endTimeoutMs).unref();
+  sendSignal('SIGTERM');
+  setTimeout(() => sendSignal('SIGKILL'), endTimeoutMs).unref();
 }

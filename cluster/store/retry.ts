@@ -10,7 +10,7 @@ export interface RetryPolicy {
 }
 
 /** Enough for a store that is unavailable for ten seconds. */
-export const usualRetries: RetryPolicy = { attempts: 9, firstPauseMs: 100, maxPauseMs: 5_000 };
+export const defaultRetries: RetryPolicy = { attempts: 9, firstPauseMs: 100, maxPauseMs: 5_000 };
 
 /**
  * Calls `work` with the attempt number, from 1, until it succeeds, throws an error that is not passing, or attempts run out; then throws its last

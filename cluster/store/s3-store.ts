@@ -16,7 +16,7 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { SwaError, messageOf, systemCode } from '../../lib/errors/errors.js';
-import { usualRetries, withRetries, type RetryPolicy } from './retry.js';
+import { defaultRetries, withRetries, type RetryPolicy } from './retry.js';
 import {
   urlOf,
   type ByteRange,
@@ -41,7 +41,7 @@ export interface S3Options {
   readonly pageSize?: number;
 }
 
-const usualTimeoutMs = 20_000;
+const defaultTimeoutMs = 20_000;
 const bytesPerSecond = 1e6;
 const writerName = 'swa-write';
 const silent = (): void => undefined;
@@ -59,8 +59,8 @@ export class S3Store implements Store {
     this.#bucket = bucket;
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
     this.url = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
-    this.#retries = retries ?? usualRetries;
-    this.#timeoutMs = timeoutMs ?? usualTimeoutMs;
+    this.#retries = retries ?? defaultRetries;
+    this.#timeoutMs = timeoutMs ?? defaultTimeoutMs;
     this.#pageSize = pageSize;
     this.#client = new S3Client({
       region,

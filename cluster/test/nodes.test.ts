@@ -8,7 +8,7 @@ import type { PartitionName, Share } from '../../log/log.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { eventually } from '../../test/eventually.js';
 import { tempDir } from '../../test/temp-dir.js';
-import { KeptShare } from '../realtime/speed-node.js';
+import { StickyShare } from '../realtime/speed-node.js';
 import { readNodeStatus } from '../realtime/node-status.js';
 import { Nodes, type Node } from '../realtime/nodes.js';
 import { StorePointers, readServing } from '../realtime/store-pointers.js';
@@ -25,7 +25,7 @@ async function nodeOf(
   role: Node['role'] = 'speed',
 ): Promise<Nodes> {
   const own = { id, role, host: 'host', pid: 1, url: `http://127.0.0.1:1/${id}`, startedAt: 0 };
-  const times = { renewMs: 20, lookMs: 10, expireMs: 2_000 };
+  const times = { renewMs: 20, pollMs: 10, expireMs: 2_000 };
   const nodes = new Nodes({ store, own, ...times, onError: (error) => assert.fail(String(error)) });
   await nodes.start();
   t.after(() => nodes.close());
@@ -57,16 +57,16 @@ test('who announces itself is known to all, with what it says last; who dies wit
   watched.onWrite = () => (isDead ? new Promise(() => undefined) : undefined);
   const a = await nodeOf(t, store, 'speed-a');
   const own = { id: 'speed-b', role: 'speed' as const, host: 'b', pid: 2, url: 'http://b', startedAt: 0 };
-  const b = new Nodes({ store: watched, own, renewMs: 20, lookMs: 10, onError: () => undefined });
+  const b = new Nodes({ store: watched, own, renewMs: 20, pollMs: 10, onError: () => undefined });
   await b.start();
   const stores = [{ generation: v1, partitions }];
-  b.say({ stores });
+  b.update({ stores });
   await eventually('it is known', () =>
-    a.living().some(({ id, stores: [first] }) => id === 'speed-b' && first?.generation === v1),
+    a.liveNodes().some(({ id, stores: [first] }) => id === 'speed-b' && first?.generation === v1),
   );
   isDead = true;
-  await eventually('it expires', () => !a.living().some(({ id }) => id === 'speed-b'));
-  assert.ok(a.living().some(({ id }) => id === 'speed-a'));
+  await eventually('it expires', () => !a.liveNodes().some(({ id }) => id === 'speed-b'));
+  assert.ok(a.liveNodes().some(({ id }) => id === 'speed-a'));
   assert.ok(
     a.known().some(({ id }) => id === 'speed-b'),
     'it is remembered: it may only be unable to write',
@@ -103,14 +103,14 @@ test('a hand-over waits for query processes that live and lack the batch view, a
   await eventually('it leads', () => worker.leads(true));
   await eventually('the first pointer', () => worker.write({ partitions, serving: undefined, next: v1 }));
   const query = await nodeOf(t, store, 'query-a', 'query');
-  await eventually('the query process is known', () => node.living().some(({ id }) => id === query.id));
+  await eventually('the query process is known', () => node.liveNodes().some(({ id }) => id === query.id));
   const to = { partitions, serving: v1, next: undefined };
   for (let i = 0; i < 20; i++) {
     assert.equal(worker.write(to), false);
     await sleep(10); // what was written in the background would have been by then
   }
   assert.equal(worker.read()?.serving, undefined);
-  query.say({ views: [v1] });
+  query.update({ views: [v1] });
   await eventually('it has the view', () => worker.write(to));
   await query.close();
   await eventually('none is waited for', () => worker.write({ partitions, serving: v2, next: undefined }));
@@ -125,9 +125,9 @@ test('a hand-over waits until each living worker that serves a partition is read
   await eventually('the first pointer', () => worker.write(serving));
   const ofV1 = { generation: v1, partitions };
   const ofV2 = { generation: v2, partitions };
-  a.say({ stores: [ofV2, ofV1] });
-  b.say({ stores: [{ ...ofV2, partitions: partitions.slice(0, 1) }, ofV1] });
-  await eventually('both are known', () => a.living().every(({ stores }) => stores.length === 2));
+  a.update({ stores: [ofV2, ofV1] });
+  b.update({ stores: [{ ...ofV2, partitions: partitions.slice(0, 1) }, ofV1] });
+  await eventually('both are known', () => a.liveNodes().every(({ stores }) => stores.length === 2));
   const to = { partitions, serving: v2, next: undefined };
   for (let i = 0; i < 20; i++) {
     assert.equal(worker.write(to), false);
@@ -139,12 +139,12 @@ test('a hand-over waits until each living worker that serves a partition is read
 });
 
 test('a partition that was given to other workers is kept until as many as are wanted can be asked', () => {
-  let given: PartitionName[] = ['pageviews/0', 'equivs/0'];
+  let assigned: PartitionName[] = ['pageviews/0', 'equivs/0'];
   const holders = new Map<PartitionName, number>();
-  const ofLog: Share = { kind: 'moving', partitions: () => given, leave: () => Promise.resolve() };
-  const share = new KeptShare(ofLog, 2, (name) => holders.get(name) ?? 0);
-  assert.deepEqual(share.partitions(), given);
-  given = ['equivs/0'];
+  const ofLog: Share = { kind: 'moving', partitions: () => assigned, leave: () => Promise.resolve() };
+  const share = new StickyShare(ofLog, 2, (name) => holders.get(name) ?? 0);
+  assert.deepEqual(share.partitions(), assigned);
+  assigned = ['equivs/0'];
   assert.deepEqual(share.partitions().toSorted(), ['equivs/0', 'pageviews/0']);
   holders.set('pageviews/0', 1); // it may have died, and not expired yet
   assert.deepEqual(share.partitions().toSorted(), ['equivs/0', 'pageviews/0']);
@@ -160,9 +160,9 @@ test('swa status shows the workers and query processes of all hosts, who leads, 
   const query = await nodeOf(t, store, 'query-host-b', 'query');
   const pointers = await pointersOf(t, store, worker);
   await eventually('it leads', () => pointers.leads(true));
-  worker.say({ stores: [{ generation: v1, partitions }] });
+  worker.update({ stores: [{ generation: v1, partitions }] });
   const lastError = { at: 1, code: 'store.corrupt', message: 'a part is damaged' };
-  query.say({ views: [v1], lastError });
+  query.update({ views: [v1], lastError });
   const config = configWith({ store: store.url, dataDir: tempDir('no-host') });
   const entries = await eventually('all is written', async () => {
     const read = await readNodeStatus(config, Date.now);

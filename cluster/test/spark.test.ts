@@ -17,7 +17,7 @@ import { readCurrent } from '../../serving/current.js';
 import { ensureGenesis } from '../../serving/store.js';
 import { tempDir } from '../../test/temp-dir.js';
 import { openEngine } from '../spark/engine.js';
-import { StorePlace } from '../spark/places.js';
+import { StoreJobStorage } from '../spark/job-storage.js';
 import { listAll } from '../store/store.js';
 import { makeStore } from './house.js';
 
@@ -135,8 +135,8 @@ test('rules tables and the job lie in the store while Spark works, the master da
     },
     out: join(dir, 'tables'),
   } as unknown as Job; // what is of no account here is left out
-  const place = new StorePlace(shared, inTwoDays);
-  const at = await place.put(job, join(dir, 'engine'));
+  const storage = new StoreJobStorage(shared, inTwoDays);
+  const at = await storage.put(job, join(dir, 'engine'));
   const prefix = at.slice(0, -'job.json'.length);
   const keys = (await listAll(shared, 'work/')).map(({ key }) => key);
   assert.deepEqual(
@@ -152,10 +152,10 @@ test('rules tables and the job lie in the store while Spark works, the master da
   await shared.putIfAbsent(`${out}/cells/part-0.parquet`, Buffer.from('cells'));
   await shared.putIfAbsent(`${out}/cells/_SUCCESS`, Buffer.from(''));
   await shared.putIfAbsent(`${out}/work/live/part-0.parquet`, Buffer.from('not asked for'));
-  await place.fetch(job);
+  await storage.fetch(job);
   assert.equal(readFileSync(join(job.out, 'cells', 'part-0.parquet'), 'utf8'), 'cells');
   assert.ok(!existsSync(join(job.out, 'cells', '_SUCCESS')));
-  await place.close();
+  await storage.close();
   assert.deepEqual(await listAll(shared, 'work/'), []);
 });
 

@@ -40,7 +40,7 @@ export interface BucketViewsOptions {
 const hourMs = 3_600_000;
 const partBytes = 64 * 2 ** 20;
 const currentKey = 'CURRENT';
-const wayOn = `${restoreHint}, or run \`swa batch run\``;
+const recoveryHint = `${restoreHint}, or run \`swa batch run\``;
 
 interface Current {
   readonly id: ViewId;
@@ -95,7 +95,7 @@ export class BucketViews {
     const there = await this.#current(this.#followed);
     if (there === undefined) return undefined;
     if (there === 'unchanged') return currentIfAny(this.#dataDir);
-    const isNew = await this.bring(there.id);
+    const isNew = await this.fetch(there.id);
     if (currentIfAny(this.#dataDir) !== there.id) writeCurrent(this.#dataDir, there.id);
     this.#followed = there.etag;
     if (isNew) prune(this.#dataDir, this.#keep);
@@ -117,7 +117,7 @@ export class BucketViews {
           hint: 'run `swa batch run`, which makes a new one',
         },
       );
-    await this.bring(target);
+    await this.fetch(target);
     const meta = await rollBack(this.#dataDir, target);
     await this.#upload(target); // it may have been removed from the store
     if (!(await this.#replaceCurrent(target, current)))
@@ -178,7 +178,7 @@ export class BucketViews {
   }
 
   /** Fetches a view into the data directory, whether it serves or not. Returns false if it was there already. Throws `store.corrupt`. */
-  async bring(id: ViewId): Promise<boolean> {
+  async fetch(id: ViewId): Promise<boolean> {
     if (existsSync(viewPath(this.#dataDir, id))) {
       openView(this.#dataDir, id).close();
       return false;
@@ -252,5 +252,5 @@ function partKeys(id: ViewId, name: string, sizeBytes: number): string[] {
 }
 
 function damaged(what: string, cause?: unknown): SwaError {
-  return new SwaError('store.corrupt', what, { cause, hint: wayOn });
+  return new SwaError('store.corrupt', what, { cause, hint: recoveryHint });
 }

@@ -27,8 +27,8 @@ export interface Follower {
 }
 
 /** Unfinished downloads older than this are abandoned and removed. */
-const leftAfterMs = 24 * 3_600_000;
-const usualPollMs = 1_000;
+const abandonedAfterMs = 24 * 3_600_000;
+const defaultPollMs = 1_000;
 /** How often to check whether the following process has ended. */
 const lockPauseMs = 5_000;
 
@@ -47,8 +47,8 @@ class ViewFollower implements Follower {
   readonly #stopping = new AbortController();
   #lock: OwnerLock | undefined;
   #status: StatusReporter | undefined;
-  #life: Promise<void> = Promise.resolve();
-  #said = '';
+  #running: Promise<void> = Promise.resolve();
+  #lastLogged = '';
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -66,21 +66,21 @@ class ViewFollower implements Follower {
         this.#lock?.release();
         throw error;
       }
-      this.#say(error);
+      this.#reportError(error);
     }
-    this.#life = this.#live();
+    this.#running = this.#run();
   }
 
   async close(): Promise<void> {
     this.#stopping.abort();
-    await this.#life;
+    await this.#running;
     this.#status?.withdraw();
     this.#lock?.release();
   }
 
-  async #live(): Promise<void> {
+  async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    const { views, pollMs = usualPollMs } = this.#options;
+    const { views, pollMs = defaultPollMs } = this.#options;
     while (!signal.aborted) {
       await sleep(this.#lock === undefined ? lockPauseMs : pollMs, undefined, { signal }).catch(
         () => undefined,
@@ -90,10 +90,10 @@ class ViewFollower implements Follower {
         if (this.#lock === undefined) this.#takeLock();
         if (this.#lock === undefined) continue;
         await views.follow();
-        this.#said = '';
+        this.#lastLogged = '';
         this.#report(null);
       } catch (error) {
-        this.#say(error);
+        this.#reportError(error);
       }
     }
   }
@@ -107,7 +107,7 @@ class ViewFollower implements Follower {
     for (const name of namesIn(fetchingDir(dataDir))) {
       const left = join(fetchingDir(dataDir), name); // maybe left by a process that was killed
       const stat = statSync(left, { throwIfNoEntry: false });
-      if (stat !== undefined && stat.mtimeMs < Date.now() - leftAfterMs) removeScratch(left);
+      if (stat !== undefined && stat.mtimeMs < Date.now() - abandonedAfterMs) removeScratch(left);
     }
   }
 
@@ -118,11 +118,11 @@ class ViewFollower implements Follower {
   }
 
   /** Reports an error; logs it unless it repeats the last one. */
-  #say(error: unknown): void {
+  #reportError(error: unknown): void {
     this.#report(lastErrorOf(error, this.#options.clock(), 'store.unavailable'));
     const text = messageOf(error);
-    if (text === this.#said) return;
-    this.#said = text;
+    if (text === this.#lastLogged) return;
+    this.#lastLogged = text;
     this.#options.logger.error(
       { err: error },
       'the view that serves elsewhere cannot be fetched; the one here goes on',

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import type { Engine } from '../../batch/tables/contract.js';
-import { thisMachine } from '../../cluster/spark/places.js';
+import { localJobStorage } from '../../cluster/spark/job-storage.js';
 import { submit } from '../../cluster/spark/submit.js';
 import { venvProgram } from '../venv.js';
 
@@ -61,7 +61,7 @@ export function sharedSpark(runs: number, logPath: string): Engine {
   const computed = new Promise<void>((resolve) => (all = resolve));
   return {
     async compute({ job, tempDir }) {
-      waiting.push(await thisMachine.put(job, tempDir));
+      waiting.push(await localJobStorage.put(job, tempDir));
       if (waiting.length === runs)
         all?.(
           submit({

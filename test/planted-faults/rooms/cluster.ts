@@ -32,7 +32,7 @@ export const clusterFaults: readonly PlantedFault[] = [
   fault(
     'spark',
     'why Spark failed is not said',
-    edit('cluster/spark/submit.ts', 'said ??= message.error;', ''),
+    edit('cluster/spark/submit.ts', 'failure ??= message.error;', ''),
   ),
   fault(
     'spark',

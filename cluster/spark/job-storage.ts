@@ -9,7 +9,7 @@ import { partitionName } from '../../log/log.js';
 import { fileKey } from '../master/bucket-manifests.js';
 import { damagedObject, listAll, urlOf, type Store } from '../store/store.js';
 
-export interface Place {
+export interface JobStorage {
   /** Makes the input available and writes the job with its locations; returns the location of the job file. */
   put(job: Job, tempDir: string): Promise<string>;
   /** Fetches the tables into the job's `out` directory. */
@@ -19,7 +19,7 @@ export interface Place {
 }
 
 /** Local paths as `file://` URLs, since Spark's default file system may be another one. */
-export const thisMachine: Place = {
+export const localJobStorage: JobStorage = {
   put(job, tempDir) {
     const path = writeJob(
       inFiles(job, (local) => `file://${local}`),
@@ -39,7 +39,7 @@ const pieceBytes = 8 * 2 ** 20;
  * The master dataset is already in the store. Rules tables and the job are put beside it, below `work/spark/<run>/`, and Spark writes its tables
  * there. What killed runs left is removed after a day.
  */
-export class StorePlace implements Place {
+export class StoreJobStorage implements JobStorage {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #prefix = `${workPrefix}${randomUUID()}/`;
