@@ -20,7 +20,7 @@ USER node
 VOLUME /data
 # query and dashboard; collector
 EXPOSE 8080 8081
-# Every role that runs in the container is at work, and what serves HTTP answers.
+# Healthy if every role in the container is running and those that serve HTTP answer.
 HEALTHCHECK --interval=10s --timeout=8s --retries=6 --start-period=60s CMD ["node", "dist/cli/health.js"]
 ENTRYPOINT ["node", "bin/swa"]
 CMD ["start"]
