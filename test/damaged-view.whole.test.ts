@@ -7,7 +7,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { runBatch } from '../batch/run.js';
-import { makeHouse, store, testClock } from '../batch/test/house.js';
+import { makeDataDir, store, testClock } from '../batch/test/data-dir.js';
 import { lcg } from './random.js';
 import type { Config } from '../lib/config/config.js';
 import { SwaError } from '../lib/errors/errors.js';
@@ -100,7 +100,7 @@ test('a CURRENT of an earlier version, which has no hash, is read', async () => 
 
 /** One batch view, its files and CURRENT. */
 async function publishedView(): Promise<{ config: Config; files: readonly string[] }> {
-  const config = makeHouse({ batchThreads: 2 });
+  const config = makeDataDir({ batchThreads: 2 });
   await store(config, someFacts());
   const { id } = await runBatch({ config, clock: testClock, trigger: 'command' });
   const dir = viewPath(config.dataDir, id);

@@ -20,12 +20,12 @@ const count = 300_000;
 
 /** A realtime store with one fact, to which cells are added as if there had been more. */
 async function largeStore(t: TestContext): Promise<Harness> {
-  const house = new Harness(t, 1);
-  house.start();
-  await house.append(pageview('cookie:1', 'https://large.example/0'));
-  await house.untilCaughtUp(genesis);
-  await house.stop();
-  const db = openDatabase(storeDir(house.dataDir, genesis, 'pageviews/0'));
+  const harness = new Harness(t, 1);
+  harness.start();
+  await harness.append(pageview('cookie:1', 'https://large.example/0'));
+  await harness.untilCaughtUp(genesis);
+  await harness.stop();
+  const db = openDatabase(storeDir(harness.dataDir, genesis, 'pageviews/0'));
   const domain = CellSubject.domain('large.example');
   const cell = Buffer.from(db.get(cellKey(domain, hour0)) ?? []);
   await db.transaction(() => {
@@ -36,7 +36,7 @@ async function largeStore(t: TestContext): Promise<Harness> {
     void db.put(cellKey(domain, hour0), withPageviews(cell, count));
   });
   await db.close();
-  return house;
+  return harness;
 }
 
 function withPageviews(cell: Buffer, pageviews: number): Buffer {
@@ -48,7 +48,7 @@ function withPageviews(cell: Buffer, pageviews: number): Buffer {
 }
 
 test('lists of what is new since the last run are lazy, in order, and hold nobody up', async (t) => {
-  const house = await largeStore(t);
+  const harness = await largeStore(t);
   const batch = new FakeBatchView([{ visitor: 'v', url: 'https://large.example/zero', hour: hour0 - 48 }]);
   t.mock.method(batch, 'pages', function* () {
     yield { url: 'https://large.example/zero', pageviews: 1 };
@@ -58,7 +58,7 @@ test('lists of what is new since the last run are lazy, in order, and hold nobod
   const engine = engineOver({
     batch,
     get realtime() {
-      return house.realtime.snapshot();
+      return harness.realtime.snapshot();
     },
   });
   t.after(() => engine.generations.close());

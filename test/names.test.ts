@@ -13,7 +13,7 @@ const starters = [
   'test/browser.ts',
   'test/s3/servers.ts',
   'test/small-disk.ts',
-  'test/faults/house.ts',
+  'test/faults/system-under-test.ts',
   'test/planted-faults/copied-project.ts',
 ];
 

@@ -1,5 +1,5 @@
 /**
- * A real log through the whole house: uniques and pageviews of every (url, hour) and of 200 seeded ranges equal a plain oracle's,
+ * A real log through the whole system: uniques and pageviews of every (url, hour) and of 200 seeded ranges equal a plain oracle's,
  * before any batch run, after one, after more facts, and after a second run with equiv edges and a retraction.
  */
 import assert from 'node:assert/strict';

@@ -13,22 +13,22 @@ const publications = 20;
 const queriesBetween = 200;
 
 test(`${publications} batch views are published under ${queriesBetween} queries each: all answers equal the oracle`, async (t) => {
-  const house = new Harness(t, 3);
-  await house.append(...traffic(0));
-  house.start();
-  const watch = house.watch();
+  const harness = new Harness(t, 3);
+  await harness.append(...traffic(0));
+  harness.start();
+  const watch = harness.watch();
   let rolledBack = 0;
   for (let round = 1; round <= publications; round++) {
-    await house.append(...traffic(round));
-    const cut = house.log.end();
-    await house.append(...traffic(round));
-    const view = house.publish(round, cut);
+    await harness.append(...traffic(round));
+    const cut = harness.log.end();
+    await harness.append(...traffic(round));
+    const view = harness.publish(round, cut);
     const asked = watch.queries();
-    await eventually(`view ${round} to serve`, () => house.pointer()?.serving === view);
+    await eventually(`view ${round} to serve`, () => harness.pointer()?.serving === view);
     if (round % 7 === 0) {
-      const older = house.published(round - 2);
-      house.rollBack(older);
-      await eventually('the roll back', () => house.pointer()?.serving === older);
+      const older = harness.published(round - 2);
+      harness.rollBack(older);
+      await eventually('the roll back', () => harness.pointer()?.serving === older);
       rolledBack++;
     }
     await eventually(`${queriesBetween} queries`, () => watch.queries() >= asked + queriesBetween);
@@ -36,7 +36,7 @@ test(`${publications} batch views are published under ${queriesBetween} queries 
   const { queries } = await watch.stop();
   assert.ok(queries >= publications * queriesBetween);
   assert.equal(rolledBack, 2);
-  assert.deepEqual(house.errors, []);
+  assert.deepEqual(harness.errors, []);
 });
 
 function traffic(round: number): Fact[] {

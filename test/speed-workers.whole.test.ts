@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SpeedHouse } from './speed-house.js';
+import { SpeedCluster } from './speed-cluster.js';
 
 const rounds = Number(process.env['RUNS'] ?? 12);
 const workers = 2;
@@ -14,31 +14,31 @@ const handOverEvery = 3;
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 
 test(`${workers} speed workers, ${rounds} kills: the realtime view is the oracle's at every cut, and none goes back (seed ${seed})`, async (t) => {
-  const house = await SpeedHouse.open(t, {
+  const cluster = await SpeedCluster.open(t, {
     seed,
     change: {},
     envOf: (worker) => ({ SWA_SPEED_WORKERS: String(workers), SWA_SPEED_WORKER: String(worker) }),
     feedEveryMs: 15,
   });
-  for (let worker = 0; worker < workers; worker++) house.start(worker);
-  await house.untilServing(undefined);
+  for (let worker = 0; worker < workers; worker++) cluster.start(worker);
+  await cluster.untilServing(undefined);
   for (let round = 1; round <= rounds; round++) {
     const handsOver = round % handOverEvery === 0;
-    const cut = house.ledger.end();
-    if (handsOver) await house.untilPast(cut);
-    const view = handsOver ? await house.publish(round, cut) : undefined;
-    if (view !== undefined) await house.untilNext(view);
-    const victim = handsOver ? 0 : Math.floor(house.random() * workers);
-    if (!handsOver && house.random() < 0.7) await house.untilReached(cut); // else perhaps while one is starting
-    await delay(house.random() * (handsOver ? 80 : 400));
-    await house.kill(victim);
-    house.compare();
-    house.start(victim);
-    if (view !== undefined) await house.untilServing(view);
-    house.compare();
+    const cut = cluster.ledger.end();
+    if (handsOver) await cluster.untilPast(cut);
+    const view = handsOver ? await cluster.publish(round, cut) : undefined;
+    if (view !== undefined) await cluster.untilNext(view);
+    const victim = handsOver ? 0 : Math.floor(cluster.random() * workers);
+    if (!handsOver && cluster.random() < 0.7) await cluster.untilReached(cut); // else perhaps while one is starting
+    await delay(cluster.random() * (handsOver ? 80 : 400));
+    await cluster.kill(victim);
+    cluster.compare();
+    cluster.start(victim);
+    if (view !== undefined) await cluster.untilServing(view);
+    cluster.compare();
   }
-  await house.stopFeeding();
-  await house.untilEqualAtEnd();
-  assert.ok(house.compared > rounds, `${house.compared} comparisons`);
-  await house.stopWorkers();
+  await cluster.stopFeeding();
+  await cluster.untilEqualAtEnd();
+  assert.ok(cluster.compared > rounds, `${cluster.compared} comparisons`);
+  await cluster.stopWorkers();
 });

@@ -14,7 +14,7 @@ import { fileNames, viewPath } from '../../serving/layout.js';
 import { forgeMeta } from '../../serving/test/forge.js';
 import { auditViews } from '../recomputed-view.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 /** Visitors return, one pageview in ten is repeated, and edges join 0-1-2, 3-4-5 and so on; some are retracted. */
@@ -43,7 +43,7 @@ function factsOf(round: number): Fact[] {
 
 /** A view in the middle of history, whose files have since been compacted with later facts. */
 async function makeHistory(): Promise<{ config: Config; meta: ViewMeta }> {
-  const config = makeHouse();
+  const config = makeDataDir();
   for (let round = 0; round < 4; round++) await store(config, factsOf(round));
   const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
   for (let round = 4; round < 12; round++) await store(config, factsOf(round));

@@ -9,10 +9,10 @@ import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
 import { runBatch } from '../run.js';
 import { listRuns } from '../../serving/batch-runs.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 test('after a change of the bucket width the next run recomputes all history from the existing star', async () => {
-  const hourly = makeHouse({ lgK: 10, bucketMinutes: 60 });
+  const hourly = makeDataDir({ lgK: 10, bucketMinutes: 60 });
   const facts = Array.from({ length: 500 }, (_, i): Fact => ({
     type: 'pageview',
     visitor: `cookie:${i % 90}`,

@@ -33,7 +33,7 @@ for (const name of [
 syncBuiltinESMExports();
 
 const { advanceErasures } = await import('../erasing.js');
-const { testClock } = await import('./house.js');
+const { testClock } = await import('./data-dir.js');
 const config = configWith({ dataDir, partitions: 2, batchThreads: 1, batchMemory: '512MB', sinkMaxRows: 40 });
 const isDone = await advanceErasures({ config, clock: testClock, signal: new AbortController().signal });
 process.exit(isDone ? 0 : 1);

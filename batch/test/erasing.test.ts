@@ -17,7 +17,7 @@ import { findTexts } from '../../test/find-ids.js';
 import { auditViews } from '../recomputed-view.js';
 import { advanceErasures } from '../erasing.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { rounds } from '../../test/rounds.js';
 
 const erased = ['cookie:gone', 'user:zoë', '\uFEFFcookie:7'] as const;
@@ -102,7 +102,7 @@ function advance(config: Config): Promise<boolean> {
 }
 
 async function filled(): Promise<Config> {
-  const config = makeHouse({ partitions: 2, sinkMaxRows: 40 });
+  const config = makeDataDir({ partitions: 2, sinkMaxRows: 40 });
   await store(config, facts().slice(0, 60));
   await store(config, facts(), foreign);
   return config;
@@ -212,7 +212,7 @@ test('killed at any moment, erasing resumes and loses nothing', async () => {
 });
 
 test('pageviews that are too old leave answers with a run, and then files; late ones are never counted', async () => {
-  const config = { ...makeHouse({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
+  const config = { ...makeDataDir({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
   const { dataDir } = config;
   const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;
   const old = Array.from({ length: 50 }, (_, i) => viewAt(`old:${i}`, keptFrom - 1 - i * 3_600_000));

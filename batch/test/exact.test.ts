@@ -16,7 +16,7 @@ import { openViewAt } from '../../serving/view-reader.js';
 import { forgeCells } from '../../serving/test/forge.js';
 import { exactDifferences } from '../exact.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 /** For each kind of exclusion, some values that pageviews have. */
 const excluded = {
@@ -123,7 +123,7 @@ test('every cell and visit of a batch view equals the whole run in SQL', async (
       fc.constantFrom(0, 3),
       fc.constantFrom(...allBucketMinutes),
       async (facts, maxPersonIds, bucketMinutes) => {
-        const config = makeHouse({ lgK: 4, partitions: 2, maxPersonIds, bucketMinutes });
+        const config = makeDataDir({ lgK: 4, partitions: 2, maxPersonIds, bucketMinutes });
         const { erasures } = makeRules(config);
         const told = facts.map((each) =>
           isExclusion(each) && each.by === 'erased' ? { ...each, value: erasures.valueOf(each.value) } : each,
@@ -138,7 +138,7 @@ test('every cell and visit of a batch view equals the whole run in SQL', async (
 });
 
 test('a cell that is wrong by one person is found', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const view: Fact = {
     type: 'pageview',
     visitor: 'a',

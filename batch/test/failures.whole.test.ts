@@ -29,7 +29,7 @@ import { steps } from '../progress.js';
 import { fillUp, mountSmallDisk } from '../../test/small-disk.js';
 import { runBatch } from '../run.js';
 import { spawnBatchRun } from '../spawn-run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 const kills = Number(process.env['RUNS'] ?? 20);
 
@@ -44,7 +44,7 @@ const fact = (i: number): Fact => ({
 const facts = Array.from({ length: 2000 }, (_, i) => fact(i));
 
 test('a run killed at any point leaves the old view serving, and the next run succeeds and cleans up', async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts);
   let current = (await runBatch({ config, clock: testClock, trigger: 'command' })).id;
   const seed = Date.now();
@@ -94,7 +94,7 @@ test('a run killed at any point leaves the old view serving, and the next run su
 });
 
 test('a damaged Parquet file that is not in the star yet stops the run, which names it and keeps the old view', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts.slice(0, 100));
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   await store(config, facts.slice(100));
@@ -114,7 +114,7 @@ test('a damaged Parquet file that is not in the star yet stops the run, which na
 });
 
 test('a truncated or missing file is reported as damaged before DuckDB reads it', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts);
   const [file] = takeSnapshot(config.dataDir).files;
   const path = file?.path ?? '';
@@ -129,7 +129,7 @@ test('a truncated or missing file is reported as damaged before DuckDB reads it'
 });
 
 test('unreadable views do not stop a run; a new view is never behind a readable one', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts.slice(0, 100));
   const first = await runBatch({ config, clock: testClock, trigger: 'command' });
   const second = await runBatch({ config, clock: testClock, trigger: 'command' });
@@ -151,7 +151,7 @@ test('unreadable views do not stop a run; a new view is never behind a readable 
 });
 
 test('a failure after publication is recorded with the run, which counts as published', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts.slice(0, 100));
   const hold = join(heldDir(config.dataDir), 'speed.json');
   mkdirSync(heldDir(config.dataDir), { recursive: true });
@@ -164,7 +164,7 @@ test('a failure after publication is recorded with the run, which counts as publ
 });
 
 test('a run that is stopped while it verifies publishes nothing', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const stop = new AbortController();
@@ -180,7 +180,7 @@ test('a run that is stopped while it verifies publishes nothing', async () => {
 });
 
 test('too little memory is reported with the setting to change, without SQL advice', async () => {
-  const config = makeHouse({ batchMemory: '2MB' });
+  const config = makeDataDir({ batchMemory: '2MB' });
   await store(config, facts);
   await assert.rejects(runBatch({ config, clock: testClock, trigger: 'command' }), (error: SwaError) => {
     assert.deepEqual([error.code, /SET /.test(error.message)], ['batch.failed', false]);
@@ -196,7 +196,7 @@ test('a full disk fails the run with a hint, the old view serves, and with space
     t.skip('needs root to mount a small file system');
     return;
   }
-  const config = makeHouse({ dataDir: join(mount, 'data') });
+  const config = makeDataDir({ dataDir: join(mount, 'data') });
   await store(config, facts);
   const before = await runBatch({ config, clock: testClock, trigger: 'command' });
   const filler = join(mount, 'filler');

@@ -18,7 +18,7 @@ import type { BatchView } from '../../facts/views/view.js';
 import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 /** Long form: all ids and URLs of the families in which collisions were first seen. */
 const isLong = process.env['LONG'] === '1';
@@ -66,7 +66,7 @@ const time = Date.UTC(2024, 1, 1);
 const hour = time / 3_600_000;
 
 async function viewOf(t: TestContext, facts: readonly Fact[]): Promise<BatchView> {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, facts);
   await runBatch({ config, clock: testClock, trigger: 'command' });
   const current = currentIfAny(config.dataDir);
@@ -155,7 +155,7 @@ test('an edge fact that repeats an earlier one does not count; with another type
 
 /** Builds a view of one file of pageviews, all on one page or by one visitor. */
 async function build(pageviews: string): Promise<Built> {
-  const config = makeHouse();
+  const config = makeDataDir();
   const path = join(config.dataDir, 'pageviews.parquet');
   await connection.run(`copy (
     select row_number() over () - 1 as "offset", ${time} as received_at, ${time} as timestamp, visitor, url,

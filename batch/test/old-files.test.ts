@@ -14,7 +14,7 @@ import { newBuildingDir } from '../../serving/store.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { buildView } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
-import { makeHouse, testClock } from './house.js';
+import { makeDataDir, testClock } from './data-dir.js';
 
 const time = Date.UTC(2024, 1, 1);
 
@@ -63,7 +63,7 @@ function numbered<T extends Fact>(facts: readonly T[], prefix: string): T[] {
 }
 
 test('a view of old files, or of old and new ones, counts exactly what decodeRecord accepts', async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const { dataDir } = config;
   const good = Array.from({ length: 100 }, (_, i) => view(i));
   const oldViews = numbered([...good.slice(0, 50), ...refusedViews, ...good.slice(50)], 'old');

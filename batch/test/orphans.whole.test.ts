@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { batchLockPath } from '../../serving/batch-runs.js';
 import { liveLockOwner } from '../../lib/files/owner-lock.js';
 import { steps } from '../progress.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { eventually } from '../../test/eventually.js';
 
 const skip = existsSync('/proc/self/stat') ? false : 'needs procfs';
@@ -35,7 +35,7 @@ function killAtEnd(t: TestContext, pid: number): void {
 }
 
 test('a run ends after its parent, killed at any step', { skip }, async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const facts = Array.from({ length: 2000 }, (_, i) => ({
     type: 'pageview' as const,
     visitor: `cookie:${i % 40}`,

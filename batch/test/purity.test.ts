@@ -9,7 +9,7 @@ import { openViewAt } from '../../serving/view-reader.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
 import { BatchDb, readSql } from '../database.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { build } from './build.js';
 import { rounds } from '../../test/rounds.js';
 
@@ -51,9 +51,9 @@ function someFacts(count: number): Fact[] {
 for (const bucketMinutes of [60, 15] as const)
   test(`one content hash with 1, 2 and 4 threads, twice, from files cut and partitioned differently: buckets of ${bucketMinutes} minutes`, async () => {
     const facts = someFacts(3000);
-    const whole = makeHouse({ lgK: 10, bucketMinutes });
+    const whole = makeDataDir({ lgK: 10, bucketMinutes });
     await store(whole, facts);
-    const pieces = makeHouse({ lgK: 10, bucketMinutes });
+    const pieces = makeDataDir({ lgK: 10, bucketMinutes });
     for (let from = 0; from < facts.length; from += 750) await store(pieces, facts.slice(from, from + 750));
     const hashes: string[] = [];
     for (const threads of [1, 2, 4, 2]) hashes.push((await build(whole, { threads })).meta.view.contentHash);
@@ -69,7 +69,7 @@ for (const bucketMinutes of [60, 15] as const)
   });
 
 test('sizes of shards, blocks and scans do not change the result, and no key is too busy for a shard', async () => {
-  const config = makeHouse({ lgK: 8 });
+  const config = makeDataDir({ lgK: 8 });
   const facts = someFacts(3000);
   await store(config, facts);
   const plain = await build(config, { threads: 1 });
@@ -91,7 +91,7 @@ test('sizes of shards, blocks and scans do not change the result, and no key is 
 });
 
 test('every statement under batch/sql can be prepared on an empty snapshot', async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const db = await BatchDb.open({
     files: [],
     facts: [],

@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import { type Fact } from '../../facts/fact.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { build } from './build.js';
 
 const day = 86_400_000;
 
 test('facts that go to a file count the same, in however many threads', async (t) => {
-  const config = makeHouse({ lgK: 11 });
+  const config = makeDataDir({ lgK: 11 });
   // Every second fact is of one domain, which fills blocks; the others are spread over many shards.
   const facts: Fact[] = Array.from({ length: 130_000 }, (_, i) => ({
     type: 'pageview',

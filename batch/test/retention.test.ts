@@ -8,7 +8,7 @@ import type { ViewMeta } from '../../facts/views/view.js';
 import { holdViews } from '../../serving/held.js';
 import { listViews } from '../../serving/store.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 const factsARound = 1_000;
 const segmentBytes = 65_536;
@@ -55,7 +55,7 @@ function assertTrimmedTo(cut: number, first: number): void {
 }
 
 test('the log reaches back to the oldest of the last views', async () => {
-  const config = makeHouse({ ...small, batchKeepViews: 3, retainBatches: 2 });
+  const config = makeDataDir({ ...small, batchKeepViews: 3, retainBatches: 2 });
   await round(config);
   const second = await round(config);
   await round(config);
@@ -64,7 +64,7 @@ test('the log reaches back to the oldest of the last views', async () => {
 });
 
 test('the log reaches back to a held view for as long as it is held', async () => {
-  const config = makeHouse({ ...small, batchKeepViews: 1, retainBatches: 1 });
+  const config = makeDataDir({ ...small, batchKeepViews: 1, retainBatches: 1 });
   const first = await round(config);
   holdViews(config.dataDir, 'speed', [first.id]);
   await round(config);
@@ -81,7 +81,7 @@ test('the log reaches back to a held view for as long as it is held', async () =
 });
 
 test('fewer views kept than the log is to reach back: it reaches back to the oldest there is', async () => {
-  const config = makeHouse({ ...small, batchKeepViews: 1, retainBatches: 3 });
+  const config = makeDataDir({ ...small, batchKeepViews: 1, retainBatches: 3 });
   await round(config);
   await round(config);
   const third = await round(config);
@@ -90,7 +90,7 @@ test('fewer views kept than the log is to reach back: it reaches back to the old
 });
 
 test('a few edges and the default window do not keep the log of a small site', async (t) => {
-  const config = makeHouse({ segmentBytes, partitions: 4 });
+  const config = makeDataDir({ segmentBytes, partitions: 4 });
   const edges = Array.from({ length: 5 }, (_, i) => ({
     type: 'equiv' as const,
     a: `cookie:${i}`,

@@ -9,10 +9,10 @@ import { buildingDir } from '../../serving/layout.js';
 import { viewIds } from '../../serving/store.js';
 import { batchOverview } from '../overview.js';
 import { runBatch } from '../run.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 
 test('a run that finds the lock held is refused, and does not touch the build of the other one', async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, []);
   const built = join(buildingDir(config.dataDir), 'view-of-another');
   mkdirSync(built, { recursive: true });
@@ -26,7 +26,7 @@ test('a run that finds the lock held is refused, and does not touch the build of
 });
 
 test('a run holds the lock while it works, and not afterwards', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, []);
   const lockPath = batchLockPath(config.dataDir);
   const holders = new Set<number | undefined>();

@@ -18,7 +18,7 @@ import { batchOverview } from '../overview.js';
 import { spawnBatchRun } from '../spawn-run.js';
 import { countsOf } from '../../serving/batch-runs.js';
 import { startBatch } from '../role.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { eventually } from '../../test/eventually.js';
 
 const fact = (id: number): Fact => ({
@@ -31,7 +31,7 @@ const fact = (id: number): Fact => ({
 });
 
 test('a run as a child process publishes, reports its steps and keeps its history', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, [fact(1), fact(2), fact(2)]);
   const seen: string[] = [];
   const meta = await spawnBatchRun({ config, trigger: 'command', onProgress: ({ step }) => seen.push(step) });
@@ -46,7 +46,7 @@ test('a run as a child process publishes, reports its steps and keeps its histor
 });
 
 test('a run has a lower priority than the roles that take facts and answer queries', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, [fact(1)]);
   const niceness = new Set<number>();
   await spawnBatchRun({
@@ -61,7 +61,7 @@ test('a run has a lower priority than the roles that take facts and answer queri
 });
 
 test('runs are listed in start order even if the clock has gone back', () => {
-  const { dataDir } = makeHouse();
+  const { dataDir } = makeDataDir();
   const dayMs = 86_400_000;
   const ids = [5 * dayMs, 6 * dayMs, dayMs, dayMs + 1, 7 * dayMs].map((startedAt) => {
     const id = newRunId(dataDir, startedAt, 10);
@@ -73,7 +73,7 @@ test('runs are listed in start order even if the clock has gone back', () => {
 });
 
 test('two runs at once: the second is refused with the name of the first', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, [fact(1)]);
   const results = await Promise.allSettled([
     spawnBatchRun({ config, trigger: 'command' }),
@@ -86,7 +86,7 @@ test('two runs at once: the second is refused with the name of the first', async
 });
 
 test('a job asks the role for a run, and the role stops in order', { timeout: 60_000 }, async () => {
-  const config = makeHouse({ batchSchedule: 'off' });
+  const config = makeDataDir({ batchSchedule: 'off' });
   await store(config, [fact(1)]);
   const context = { config, clock: systemClock, logger: pino({ level: 'silent' }) };
   const role = await startBatch(context);
@@ -107,7 +107,7 @@ test(
   'after an upgrade that changed the format of views the role runs by itself',
   { timeout: 60_000 },
   async () => {
-    const config = makeHouse({ batchSchedule: 'off' });
+    const config = makeDataDir({ batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
     forgeMeta(viewPath(config.dataDir, old.id), (meta) => ({ ...meta, format: oldestReadable - 1 }));
@@ -128,7 +128,7 @@ test(
   'when the view that serves was made by other rules the role runs by itself, and again when that fails',
   { timeout: 60_000 },
   async (t) => {
-    const config = makeHouse({ batchSchedule: 'off' });
+    const config = makeDataDir({ batchSchedule: 'off' });
     const { dataDir } = config;
     await store(config, [fact(1)]);
     const old = await spawnBatchRun({ config, trigger: 'command' });
@@ -174,7 +174,7 @@ test(
   'with a damaged CURRENT the role runs by itself, and the new view serves',
   { timeout: 60_000 },
   async () => {
-    const config = makeHouse({ batchSchedule: 'off' });
+    const config = makeDataDir({ batchSchedule: 'off' });
     await store(config, [fact(1)]);
     const before = await spawnBatchRun({ config, trigger: 'command' });
     writeFileSync(currentPath(config.dataDir), '');

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { countsOf, listRuns } from '../../serving/batch-runs.js';
 import { roomOf } from '../../lib/files/data-dir.js';
-import { makeHouse, store } from './house.js';
+import { makeDataDir, store } from './data-dir.js';
 import { run, someFacts } from './star-facts.js';
 
 test('an intact star is reused; deleted, truncated or damaged anywhere it is rebuilt', async () => {
-  const config = makeHouse({ lgK: 9 });
+  const config = makeDataDir({ lgK: 9 });
   await store(config, someFacts(0, 400));
   const dir = roomOf(config.dataDir, 'star');
   const bytesRead = (): Record<string, number> | undefined => listRuns(config.dataDir).map(countsOf).at(-1);

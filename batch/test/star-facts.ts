@@ -1,7 +1,7 @@
 /** Facts that use everything in a star, and runs over them. */
 import type { Fact } from '../../facts/fact.js';
 import { runBatch, type BatchConfig } from '../run.js';
-import { testClock } from './house.js';
+import { testClock } from './data-dir.js';
 
 /** Spellings, bots, refused URLs, placeholders, repeats over several files, edges. */
 export function someFacts(from: number, to: number): Fact[] {

@@ -7,12 +7,12 @@ import { roomOf } from '../../lib/files/data-dir.js';
 import { makeRules } from '../../facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { makeStar } from '../../master-data/star/make-star.js';
-import { makeHouse, store } from './house.js';
+import { makeDataDir, store } from './data-dir.js';
 import { run, someFacts } from './star-facts.js';
 
 test('a star that grew file by file, one made at once and one made with other rules before give the same view', async () => {
-  const grew = makeHouse({ lgK: 9 });
-  const atOnce = makeHouse({ lgK: 9 });
+  const grew = makeDataDir({ lgK: 9 });
+  const atOnce = makeDataDir({ lgK: 9 });
   for (let from = 0; from < 600; from += 200) {
     const facts = someFacts(from, from + 200);
     await store(grew, facts);
@@ -28,7 +28,7 @@ test('a star that grew file by file, one made at once and one made with other ru
 });
 
 test('leftovers of a killed run in the star are ignored', async () => {
-  const config = makeHouse({ lgK: 9 });
+  const config = makeDataDir({ lgK: 9 });
   await store(config, someFacts(0, 200));
   await run(config);
   const dir = roomOf(config.dataDir, 'star');
@@ -36,7 +36,7 @@ test('leftovers of a killed run in the star are ignored', async () => {
   for (const name of ['urls', 'visitors', 'coupons', 'pages-0', 'url-pages-0'])
     appendFileSync(join(dir, name), 'half a text');
   writeFileSync(join(dir, 'abc.facts'), 'PAR1');
-  const again = makeHouse({ lgK: 9 });
+  const again = makeDataDir({ lgK: 9 });
   await store(again, someFacts(0, 200));
   await store(again, someFacts(200, 400));
   assert.equal(await run(config), await run(again));
@@ -44,7 +44,7 @@ test('leftovers of a killed run in the star are ignored', async () => {
 });
 
 test('URLs that differ only in a dropped query are one text in the star', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, someFacts(0, 300));
   const options = {
     dir: roomOf(config.dataDir, 'star'),

@@ -16,7 +16,7 @@ import { placed } from '../../test/oracle/ledger.js';
 import { buildView, type BuildOptions } from '../pipeline.js';
 import { ProgressMeter, type Progress } from '../progress.js';
 import { buildByEngine } from '../tables/build.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { oracleEngine, type Tables } from './oracle-engine.js';
 
 const rules = { ...makeRules({ urlQueryAllow: [], bots: 'exclude' }), erasures: testErasures };
@@ -109,15 +109,15 @@ function optionsFor(
   };
 }
 
-async function house(lgK: number): Promise<Config> {
-  const config = makeHouse({ lgK });
+async function dataDirWith(lgK: number): Promise<Config> {
+  const config = makeDataDir({ lgK });
   await store(config, [...facts, ...exclusions]);
   return config;
 }
 
 test('a view of tables is the one that our own threads make, whatever the size of its sketches', async () => {
   for (const lgK of [8, 11]) {
-    const config = await house(lgK);
+    const config = await dataDirWith(lgK);
     const ours = await buildView(optionsFor(config, 'ours'));
     const steps: string[] = [];
     const engine = oracleEngine(placed([...facts, ...exclusions]), rules);
@@ -131,7 +131,7 @@ test('a view of tables is the one that our own threads make, whatever the size o
 });
 
 test('rules tables hold a row for each distinct text, and what is to be known of ids and exclusions', async () => {
-  const config = await house(8);
+  const config = await dataDirWith(8);
   const engine = oracleEngine(placed([...facts, ...exclusions]), rules);
   await buildByEngine({ ...optionsFor(config, 'theirs'), engine });
   const [job] = engine.jobs;
@@ -156,7 +156,7 @@ test('rules tables hold a row for each distinct text, and what is to be known of
 });
 
 test('tables that are not what the contract says, or not what the facts say, are refused', async () => {
-  const config = await house(8);
+  const config = await dataDirWith(8);
   const wrong: readonly [RegExp, 'batch.failed' | 'view.refused', (tables: Tables) => void][] = [
     [/hold the bucket \d+ twice/, 'batch.failed', ({ cells }) => void cells.push(cells[0] ?? [])],
     [
@@ -222,7 +222,7 @@ function visitsWith(
 }
 
 test('an engine that fails leaves no view, and its error is that of the run', async () => {
-  const config = await house(8);
+  const config = await dataDirWith(8);
   const failing = { compute: () => Promise.reject(new Error('out of coffee')) };
   await assert.rejects(buildByEngine({ ...optionsFor(config, 'fails'), engine: failing }), /out of coffee/);
   const lazy = { compute: () => Promise.resolve() };

@@ -18,7 +18,7 @@ import { buildView, type Built } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const facts: Fact[] = Array.from({ length: 400 }, (_, i) => ({
@@ -74,7 +74,7 @@ async function buildAndCompare(t: TestContext, config: Config, all: readonly Fac
 }
 
 test('three seeded wrong views are refused before they are published, each for its reason', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   await store(config, [...facts, edge]);
   const sound = await buildWith(config, () => undefined);
 
@@ -126,7 +126,7 @@ test('three seeded wrong views are refused before they are published, each for i
 });
 
 test('a URL with a NUL and a view in a far year are counted again like any other', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const odd = ['/a\0b', '/q?x=\0', '/f#\0'].map((path, i) => ({
     ...(facts[0] ?? edge),
     url: `https://example.com${path}`,
@@ -140,14 +140,14 @@ test('a URL with a NUL and a view in a far year are counted again like any other
 
 test('directory names in the path of the data do not become columns', async (t) => {
   const above = tempDir('hive');
-  const config = makeHouse({ dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
+  const config = makeDataDir({ dataDir: join(above, 'visitor=all', 'url=x', 'offset=0', 'a=1', 'data') });
   const all = [...facts, edge];
   await store(config, all);
   await buildAndCompare(t, config, all);
 });
 
 test('edges that the door would have refused join nothing: placeholders, and records that are not edges', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const pairs = [
     ['cookie:1', 'cookie:2'],
     ['cookie:1', 'user:null'],
@@ -167,7 +167,7 @@ test('edges that the door would have refused join nothing: placeholders, and rec
 });
 
 test('a text that begins with U+FEFF keeps it: ids, long and short, urls and user agents', async (t) => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const ids = ['a', 'b', 'c'.repeat(60), 'd'.repeat(60)].flatMap((id) => [id, `\uFEFF${id}`]);
   const views = ids.map((visitor, i) => ({ ...(facts[0] ?? edge), visitor, eventId: `odd${i}` }));
   const agents = ['\uFEFFcurl/8.0', '\uFEFFMozilla/5.0'].map((userAgent, i) => ({
@@ -186,7 +186,7 @@ test('a text that begins with U+FEFF keeps it: ids, long and short, urls and use
 });
 
 test('a site whose links all carry click ids has a view, although none of its pages is recounted', async () => {
-  const config = makeHouse();
+  const config = makeDataDir();
   const clicks = Array.from({ length: 10_001 }, (_, i) => ({
     ...(facts[i % facts.length] ?? edge),
     url: `https://example.com/landing?click=${i}`,

@@ -7,7 +7,7 @@ import { openView } from '../../serving/store.js';
 import { runBatch } from '../run.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
-import { makeHouse, store, testClock } from './house.js';
+import { makeDataDir, store, testClock } from './data-dir.js';
 import { rounds } from '../../test/rounds.js';
 
 const runs = rounds(5, 12);
@@ -66,7 +66,7 @@ const history: fc.Arbitrary<Fact[]> = fc.array(
 test('a batch view holds exactly what a plain count of the same facts gives', async () => {
   await fc.assert(
     fc.asyncProperty(history, async (facts) => {
-      const config = makeHouse({ lgK: 8 });
+      const config = makeDataDir({ lgK: 8 });
       await store(config, facts);
       const meta = await runBatch({ config, clock: testClock, trigger: 'command' });
       assert.equal(readCurrent(config.dataDir), meta.id);
@@ -82,7 +82,7 @@ test('a batch view holds exactly what a plain count of the same facts gives', as
 });
 
 test('busy pages and domains are paged, their days and months stored, and all of it equals a plain count', async (t) => {
-  const config = makeHouse({ lgK: 10 });
+  const config = makeDataDir({ lgK: 10 });
   const facts: Fact[] = [];
   for (let i = 0; i < 12_000; i++) {
     facts.push({

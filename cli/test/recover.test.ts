@@ -38,7 +38,7 @@ before(async () => {
   await openJobQueue(model, 'import', systemClock).close();
 });
 
-interface House {
+interface DataDirCopy {
   readonly config: Config;
   readonly dataDir: string;
   /** Names and sizes of all files. */
@@ -46,7 +46,7 @@ interface House {
   readonly recover: (options: { mend: boolean; acceptLoss: boolean }) => Promise<Recovery>;
 }
 
-function copyOf(): House {
+function copyOf(): DataDirCopy {
   const dataDir = tempDir('recover');
   cpSync(model, dataDir, { recursive: true });
   const config = configOf(dataDir);
@@ -65,22 +65,22 @@ function copyOf(): House {
 }
 
 /** Carries out all that loses nothing (or all), and proves that the second time nothing is left to do. */
-async function mend(house: House, acceptLoss = false): Promise<Recovery> {
-  const shown = house.files();
-  const plan = await house.recover({ mend: false, acceptLoss });
+async function mend(copy: DataDirCopy, acceptLoss = false): Promise<Recovery> {
+  const shown = copy.files();
+  const plan = await copy.recover({ mend: false, acceptLoss });
   assert.ok(plan.steps.length > 0, 'nothing was found');
-  assert.deepEqual(house.files(), shown, 'showing changes nothing');
-  const done = await house.recover({ mend: true, acceptLoss });
+  assert.deepEqual(copy.files(), shown, 'showing changes nothing');
+  const done = await copy.recover({ mend: true, acceptLoss });
   assert.deepEqual(
     done.steps.filter((step) => !step.done),
     [],
   );
-  assert.deepEqual(await house.recover({ mend: true, acceptLoss }), { steps: [], later: [] });
+  assert.deepEqual(await copy.recover({ mend: true, acceptLoss }), { steps: [], later: [] });
   return done;
 }
 
 /** The system goes on: the rest of the log is stored, the audit is content, a batch run succeeds, new facts are taken. */
-async function assertGoesOn({ config, dataDir }: House, facts: number): Promise<void> {
+async function assertGoesOn({ config, dataDir }: DataDirCopy, facts: number): Promise<void> {
   await drainLogToMaster({ config, clock: systemClock });
   assert.equal(
     takeSnapshot(dataDir).files.reduce((sum, { rows }) => sum + rows, 0),
@@ -96,65 +96,71 @@ async function assertGoesOn({ config, dataDir }: House, facts: number): Promise<
 }
 
 const all = stored + unstored;
-const p0 = (house: House): string => partitionDir(house.dataDir, 'pageviews/0');
-const manifestsOf = (house: House): string[] => readdirSync(join(p0(house), 'manifests')).toSorted();
+const p0 = (copy: DataDirCopy): string => partitionDir(copy.dataDir, 'pageviews/0');
+const manifestsOf = (copy: DataDirCopy): string[] => readdirSync(join(p0(copy), 'manifests')).toSorted();
 
 test('a sound data directory needs nothing', async () => {
-  const house = copyOf();
-  assert.deepEqual(await house.recover({ mend: true, acceptLoss: true }), { steps: [], later: [] });
-  await assertGoesOn(house, all);
+  const copy = copyOf();
+  assert.deepEqual(await copy.recover({ mend: true, acceptLoss: true }), { steps: [], later: [] });
+  await assertGoesOn(copy, all);
 });
 
 for (const [what, spoil] of [
   [
     'all manifests gone',
-    (house: House) => manifestsOf(house).map((name) => rmSync(join(p0(house), 'manifests', name))),
+    (copy: DataDirCopy) => manifestsOf(copy).map((name) => rmSync(join(p0(copy), 'manifests', name))),
   ],
-  ['the manifests’ folder gone', (house: House) => rmSync(join(p0(house), 'manifests'), { recursive: true })],
+  [
+    'the manifests’ folder gone',
+    (copy: DataDirCopy) => rmSync(join(p0(copy), 'manifests'), { recursive: true }),
+  ],
   [
     'the newest three manifests gone',
-    (house: House) =>
-      manifestsOf(house)
+    (copy: DataDirCopy) =>
+      manifestsOf(copy)
         .slice(-3)
-        .map((name) => rmSync(join(p0(house), 'manifests', name))),
+        .map((name) => rmSync(join(p0(copy), 'manifests', name))),
   ],
   [
     'every manifest garbage',
-    (house: House) =>
-      manifestsOf(house).map((name) => writeFileSync(join(p0(house), 'manifests', name), 'garbage')),
+    (copy: DataDirCopy) =>
+      manifestsOf(copy).map((name) => writeFileSync(join(p0(copy), 'manifests', name), 'garbage')),
   ],
   [
     'the newest manifest empty',
-    (house: House) => writeFileSync(join(p0(house), 'manifests', manifestsOf(house).at(-1) ?? ''), ''),
+    (copy: DataDirCopy) => writeFileSync(join(p0(copy), 'manifests', manifestsOf(copy).at(-1) ?? ''), ''),
   ],
-  ['the root gone', (house: House) => rmSync(join(house.dataDir, 'master', 'root.json'))],
-  ['the root garbage', (house: House) => writeFileSync(join(house.dataDir, 'master', 'root.json'), '{}\n')],
+  ['the root gone', (copy: DataDirCopy) => rmSync(join(copy.dataDir, 'master', 'root.json'))],
+  [
+    'the root garbage',
+    (copy: DataDirCopy) => writeFileSync(join(copy.dataDir, 'master', 'root.json'), '{}\n'),
+  ],
 ] as const) {
   test(`master dataset: ${what}`, async () => {
-    const house = copyOf();
-    spoil(house);
-    const { steps } = await mend(house);
+    const copy = copyOf();
+    spoil(copy);
+    const { steps } = await mend(copy);
     assert.ok(steps.every(({ loses }) => loses === null));
-    await assertGoesOn(house, all);
+    await assertGoesOn(copy, all);
   });
 }
 
 test('master dataset: a damaged data file that the log still holds is stored again', async () => {
-  const house = copyOf();
-  const [, file] = takeSnapshot(house.dataDir).files;
+  const copy = copyOf();
+  const [, file] = takeSnapshot(copy.dataDir).files;
   assert.ok(file);
   writeFileSync(file.path, 'garbage');
-  await mend(house);
-  const aside = (readdirSync(join(house.dataDir, 'damaged'), { recursive: true }) as string[]).map((name) =>
+  await mend(copy);
+  const aside = (readdirSync(join(copy.dataDir, 'damaged'), { recursive: true }) as string[]).map((name) =>
     basename(name),
   );
   assert.ok(aside.includes(basename(file.path)));
-  await assertGoesOn(house, all);
+  await assertGoesOn(copy, all);
 });
 
-const logDir = (house: House): string => roomOf(house.dataDir, 'log');
-const segmentsOf = (house: House): string[] =>
-  readdirSync(logDir(house))
+const logDir = (copy: DataDirCopy): string => roomOf(copy.dataDir, 'log');
+const segmentsOf = (copy: DataDirCopy): string[] =>
+  readdirSync(logDir(copy))
     .filter((name) => name.startsWith('segment-'))
     .toSorted();
 
@@ -165,72 +171,72 @@ function spoilBytes(path: string, at: number, length: number): void {
 }
 
 for (const [what, spoil, mayLose] of [
-  ['gone', (house: House) => rmSync(logDir(house), { recursive: true }), unstored],
-  ['without format.json', (house: House) => rmSync(join(logDir(house), 'format.json')), 0],
-  ['format.json garbage', (house: House) => writeFileSync(join(logDir(house), 'format.json'), 'x'), 0],
+  ['gone', (copy: DataDirCopy) => rmSync(logDir(copy), { recursive: true }), unstored],
+  ['without format.json', (copy: DataDirCopy) => rmSync(join(logDir(copy), 'format.json')), 0],
+  ['format.json garbage', (copy: DataDirCopy) => writeFileSync(join(logDir(copy), 'format.json'), 'x'), 0],
   [
     'without segments',
-    (house: House) => segmentsOf(house).map((name) => rmSync(join(logDir(house), name))),
+    (copy: DataDirCopy) => segmentsOf(copy).map((name) => rmSync(join(logDir(copy), name))),
     unstored,
   ],
   [
     'without its last segment',
-    (house: House) => rmSync(join(logDir(house), segmentsOf(house).at(-1) ?? '')),
+    (copy: DataDirCopy) => rmSync(join(logDir(copy), segmentsOf(copy).at(-1) ?? '')),
     unstored,
   ],
   [
     'damaged in its first segment, which is stored',
-    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house)[0] ?? ''), 9_000, 50),
+    (copy: DataDirCopy) => spoilBytes(join(logDir(copy), segmentsOf(copy)[0] ?? ''), 9_000, 50),
     0,
   ],
   [
     'damaged in its last segment, which is not stored',
-    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house).at(-1) ?? ''), 20_000, 50),
+    (copy: DataDirCopy) => spoilBytes(join(logDir(copy), segmentsOf(copy).at(-1) ?? ''), 20_000, 50),
     30,
   ],
   [
     'a header damaged',
-    (house: House) => spoilBytes(join(logDir(house), segmentsOf(house).at(-1) ?? ''), 0, 60),
+    (copy: DataDirCopy) => spoilBytes(join(logDir(copy), segmentsOf(copy).at(-1) ?? ''), 0, 60),
     0,
   ],
   [
     'all segments empty',
-    (house: House) => segmentsOf(house).map((name) => writeFileSync(join(logDir(house), name), '')),
+    (copy: DataDirCopy) => segmentsOf(copy).map((name) => writeFileSync(join(logDir(copy), name), '')),
     unstored,
   ],
 ] as const) {
   test(`log: ${what}`, async () => {
-    const house = copyOf();
-    spoil(house);
+    const copy = copyOf();
+    spoil(copy);
     // A sealed segment is checked by those who read it.
     if (!what.includes('first segment'))
       await assert.rejects(
-        openLogWriter(house.config, systemClock).then((log) => log.close()),
+        openLogWriter(copy.config, systemClock).then((log) => log.close()),
         /log/,
         'a writer is refused',
       );
-    const { steps } = await mend(house, mayLose > 0);
-    await drainLogToMaster({ config: house.config, clock: systemClock });
-    const rows = takeSnapshot(house.dataDir).files.reduce((sum, file) => sum + file.rows, 0);
+    const { steps } = await mend(copy, mayLose > 0);
+    await drainLogToMaster({ config: copy.config, clock: systemClock });
+    const rows = takeSnapshot(copy.dataDir).files.reduce((sum, file) => sum + file.rows, 0);
     assert.ok(rows <= all && rows >= all - mayLose, `${rows} of ${all} facts`);
     const lost = steps.some(({ loses }) => loses !== null);
     if (rows < all) assert.ok(lost, 'a loss is said');
-    await assertGoesOn(house, rows);
+    await assertGoesOn(copy, rows);
   });
 }
 
 test('views, CURRENT, holds, job queues, format', async () => {
-  const house = copyOf();
-  const current = readCurrent(house.dataDir);
-  const view = join(house.dataDir, 'serving', 'views', current);
+  const copy = copyOf();
+  const current = readCurrent(copy.dataDir);
+  const view = join(copy.dataDir, 'serving', 'views', current);
   spoilBytes(join(view, 'pages.dat'), 10, 4);
-  writeFileSync(join(house.dataDir, 'serving', 'CURRENT'), '');
-  spoilBytes(join(house.dataDir, 'jobs', 'import', 'data.mdb'), 0, 4_096);
-  writeFileSync(join(house.dataDir, 'format.json'), '');
-  const { steps } = await mend(house);
+  writeFileSync(join(copy.dataDir, 'serving', 'CURRENT'), '');
+  spoilBytes(join(copy.dataDir, 'jobs', 'import', 'data.mdb'), 0, 4_096);
+  writeFileSync(join(copy.dataDir, 'format.json'), '');
+  const { steps } = await mend(copy);
   assert.equal(steps.length, 4);
   assert.ok(!existsSync(view));
-  assert.ok(readCurrent(house.dataDir) < current, 'the one before serves');
-  await openJobQueue(house.dataDir, 'import', systemClock).close();
-  await assertGoesOn(house, all);
+  assert.ok(readCurrent(copy.dataDir) < current, 'the one before serves');
+  await openJobQueue(copy.dataDir, 'import', systemClock).close();
+  await assertGoesOn(copy, all);
 });

@@ -20,25 +20,25 @@ import {
 import { drainLogToMaster } from '../../master-data/role.js';
 import { SinkSession } from '../../master-data/sink-session.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
-import { equiv, makeHouse, pageview } from '../../master-data/test/house.js';
+import { equiv, makeFixture, pageview } from '../../master-data/test/fixture.js';
 import { BucketManifests, fileKey } from '../master/bucket-manifests.js';
 import { Shared } from '../shared.js';
 import { listAll } from '../store/store.js';
-import { makeHost, makeStore, openMaster, watch } from './house.js';
+import { makeHost, makeStore, openMaster, watch } from './shared-store.js';
 import { auditFromStore, drain, race } from './sinks.js';
 
 const page: PartitionName = 'pageviews/0';
 
 test('a sink commits to the store, and an empty host finds the same facts there', async (t) => {
-  const house = await makeHouse(t);
+  const fixture = await makeFixture(t);
   const store = makeStore();
   const host = makeHost(store);
   for (let round = 0; round < 3; round++) {
-    await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
-    await house.append([equiv(round)]);
-    await drain(house, host);
+    await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
+    await fixture.append([equiv(round)]);
+    await drain(fixture, host);
   }
-  const other = await auditFromStore(house, store);
+  const other = await auditFromStore(fixture, store);
   const [here, there] = [takeSnapshot(host.dataDir), takeSnapshot(other.dataDir)];
   assert.deepEqual(there.manifests, here.manifests);
   assert.deepEqual(
@@ -48,14 +48,14 @@ test('a sink commits to the store, and an empty host finds the same facts there'
 });
 
 test('of two sinks on one store one commits each number, and the other ends by name', async (t) => {
-  const house = await makeHouse(t);
+  const fixture = await makeFixture(t);
   const store = makeStore();
-  await race(house, () => store);
+  await race(fixture, () => store);
 });
 
 test('killed before or after any write, a sink goes on without losing or repeating a fact', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await house.append(Array.from({ length: 60 }, (_, i) => pageview(i)));
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await fixture.append(Array.from({ length: 60 }, (_, i) => pageview(i)));
   for (let round = 0; ; round++) {
     const plain = makeStore();
     const store = watch(plain);
@@ -64,14 +64,14 @@ test('killed before or after any write, a sink goes on without losing or repeati
     store.onWrite = () => {
       if (writes++ === round) throw new Error('killed here');
     };
-    const isKilled = await drain(house, host).then(
+    const isKilled = await drain(fixture, host).then(
       () => false,
       () => true,
     );
     store.onWrite = () => undefined;
-    if (round % 3 > 0) await drain(house, host);
-    else await drain(house, makeHost(store)); // its disk is lost, too
-    await auditFromStore(house, plain);
+    if (round % 3 > 0) await drain(fixture, host);
+    else await drain(fixture, makeHost(store)); // its disk is lost, too
+    await auditFromStore(fixture, plain);
     if (isKilled) continue;
     assert.ok(round >= 12, `only ${round} rounds were killed`);
     return;
@@ -116,64 +116,64 @@ test('a commit writes at most 64 KB beside its facts, with 10,000 files there', 
 });
 
 test('what was replaced goes after the grace time, and a writer that slept through it comes too late', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   let now = Date.now();
   const host = makeHost(store, { clock: () => now });
-  const appendOne = (i: number): Promise<void> => house.append([pageview(i)]);
+  const appendOne = (i: number): Promise<void> => fixture.append([pageview(i)]);
   await appendOne(0);
-  await drain(house, host);
+  await drain(fixture, host);
   const sleeper = makeHost(store);
   const session = await SinkSession.open({
     dataDir: sleeper.dataDir,
-    log: house.log,
+    log: fixture.log,
     maxRows: 50,
     intervalMs: 50,
     shared: sleeper.master,
   });
   for (let i = 1; i <= keptManifests + 10; i++) {
     await appendOne(i);
-    await drain(house, host);
+    await drain(fixture, host);
   }
   const manifests = new BucketManifests(store);
   const listed = await listAll(store, '');
   assert.equal((await manifests.list(page))[0]?.number, 1);
   now += 2 * 86_400_000;
   await appendOne(1_000);
-  await drain(house, host);
+  await drain(fixture, host);
   const left = new Set((await listAll(store, '')).map(({ key }) => key));
   const gone = listed.filter(({ key }) => !left.has(key));
   assert.ok(gone.some(({ key }) => key.endsWith('.parquet')));
   const first = (await manifests.list(page))[0]?.number ?? 0;
   assert.ok(first > 5, `the first manifest is ${first}`);
   await assert.rejects(
-    session.run({ signal: new AbortController().signal, until: await house.log.latest() }),
+    session.run({ signal: new AbortController().signal, until: await fixture.log.latest() }),
     {
       code: 'master.conflict',
     },
   );
   await session.close();
   assert.equal((await manifests.list(page))[0]?.number, first);
-  await auditFromStore(house, store);
+  await auditFromStore(fixture, store);
 });
 
 test('manifests that were restored lately hold up the removal of those after them', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   const later = Date.now() + 2 * 86_400_000;
   let now = Date.now();
   const host = makeHost(store, { clock: () => now });
   for (let i = 0; i < keptManifests + 10; i++) {
-    await house.append([pageview(i)]);
-    await drain(house, host);
+    await fixture.append([pageview(i)]);
+    await drain(fixture, host);
   }
   const listed = await listAll(store, 'master/pageviews/p0/manifests/');
   for (const { key } of listed.slice(1, 3))
     utimesSync(join(fileURLToPath(store.url), key), later / 1000, later / 1000);
   now = later;
-  await house.append([pageview(1_000)]);
-  await drain(house, host);
-  await auditFromStore(house, store);
+  await fixture.append([pageview(1_000)]);
+  await drain(fixture, host);
+  await auditFromStore(fixture, store);
   const left = new Set((await listAll(store, '')).map(({ key }) => key));
   assert.deepEqual(
     listed.filter(({ key }) => !left.has(key)),
@@ -182,7 +182,7 @@ test('manifests that were restored lately hold up the removal of those after the
 });
 
 test('a batch run from the store makes the view that one from the directory makes', async (t) => {
-  const house = await makeHouse(t);
+  const fixture = await makeFixture(t);
   const facts = [
     ...Array.from({ length: 300 }, (_, i) => pageview(i)),
     ...Array.from({ length: 20 }, (_, i) => equiv(i)),
@@ -191,11 +191,11 @@ test('a batch run from the store makes the view that one from the directory make
   const store = makeStore();
   const host = makeHost(store);
   for (let from = 0; from < facts.length; from += 50) {
-    await house.append(facts.slice(from, from + 50));
-    await drain(house, host);
+    await fixture.append(facts.slice(from, from + 50));
+    await drain(fixture, host);
   }
-  await drainLogToMaster(house.context, { log: house.log });
-  const plain = await spawnBatchRun({ config: house.context.config, trigger: 'command' });
+  await drainLogToMaster(fixture.context, { log: fixture.log });
+  const plain = await spawnBatchRun({ config: fixture.context.config, trigger: 'command' });
   const empty = makeHost(store);
   const shared = new Shared(empty, store);
   const run = {
@@ -212,11 +212,11 @@ test('a batch run from the store makes the view that one from the directory make
 });
 
 test('a flipped byte in the store is refused and named', async (t) => {
-  const house = await makeHouse(t);
+  const fixture = await makeFixture(t);
   const store = makeStore();
   const host = makeHost(store);
-  await house.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
-  await drain(house, host);
+  await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
+  await drain(fixture, host);
   const other = makeHost(store);
   await other.master.pull();
   const snapshot = takeSnapshot(other.dataDir);
@@ -235,12 +235,12 @@ test('a flipped byte in the store is refused and named', async (t) => {
 });
 
 test('the cache holds what it may, and a snapshot that is larger is refused', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   const host = makeHost(store);
   for (let round = 0; round < 6; round++) {
-    await house.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
-    await drain(house, host);
+    await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(100 * round + i)));
+    await drain(fixture, host);
   }
   const { files } = takeSnapshot(host.dataDir);
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
@@ -249,36 +249,36 @@ test('the cache holds what it may, and a snapshot that is larger is refused', as
     code: 'config.invalid',
     message: /SWA_CACHE_BYTES/,
   });
-  await house.append([pageview(5_000)]);
-  await drainLogToMaster(host, { log: house.log, shared: small });
+  await fixture.append([pageview(5_000)]);
+  await drainLogToMaster(host, { log: fixture.log, shared: small });
   const left = takeSnapshot(host.dataDir).files.filter(({ path }) => existsSync(path));
   const leftBytes = left.reduce((sum, file) => sum + file.sizeBytes, 0);
   assert.ok(left.length > 0 && leftBytes <= sizeBytes / 2, `${leftBytes} of ${sizeBytes} bytes are left`);
   await host.master.fetchSnapshot(takeSnapshot(host.dataDir));
-  assert.deepEqual((await verifyMaster(host.dataDir, house.log)).problems, []);
+  assert.deepEqual((await verifyMaster(host.dataDir, fixture.log)).problems, []);
 });
 
 test('a directory that was used alone becomes the shared dataset; one of another history is refused', async (t) => {
-  const house = await makeHouse(t);
-  await house.append(Array.from({ length: 120 }, (_, i) => pageview(i)));
-  await drainLogToMaster(house.context, { log: house.log });
-  await house.append([pageview(500)]);
+  const fixture = await makeFixture(t);
+  await fixture.append(Array.from({ length: 120 }, (_, i) => pageview(i)));
+  await drainLogToMaster(fixture.context, { log: fixture.log });
+  await fixture.append([pageview(500)]);
   const store = makeStore();
-  const config = { ...house.context.config, store: store.url };
-  await assert.rejects(drainLogToMaster({ ...house.context, config }, { log: house.log }), {
+  const config = { ...fixture.context.config, store: store.url };
+  await assert.rejects(drainLogToMaster({ ...fixture.context, config }, { log: fixture.log }), {
     code: 'config.invalid',
   });
-  const master = openMaster(house.dataDir, store);
-  await drainLogToMaster({ ...house.context, config }, { log: house.log, shared: master });
-  await auditFromStore(house, store);
+  const master = openMaster(fixture.dataDir, store);
+  await drainLogToMaster({ ...fixture.context, config }, { log: fixture.log, shared: master });
+  await auditFromStore(fixture, store);
 
-  await house.append([pageview(600)]);
-  await drainLogToMaster(house.context, { log: house.log }); // without the store
-  await assert.rejects(openMaster(house.dataDir, store).pull(), {
+  await fixture.append([pageview(600)]);
+  await drainLogToMaster(fixture.context, { log: fixture.log }); // without the store
+  await assert.rejects(openMaster(fixture.dataDir, store).pull(), {
     code: 'master.conflict',
     message: /not what hosts share/,
   });
-  const foreign = await makeHouse(t);
+  const foreign = await makeFixture(t);
   const host = makeHost(store);
   await assert.rejects(drainLogToMaster(host, { log: foreign.log, shared: host.master }), {
     code: 'log.mismatch',

@@ -1,6 +1,6 @@
 /** The master dataset in a bucket of a service. */
 import { after, before, describe, test } from 'node:test';
-import { makeHouse } from '../../master-data/test/house.js';
+import { makeFixture } from '../../master-data/test/fixture.js';
 import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
 import { S3Store } from '../store/s3-store.js';
 import { type Store } from '../store/store.js';
@@ -15,7 +15,7 @@ describe('in a bucket', { skip: skipS3 }, () => {
   after(() => server.close());
 
   test('of two sinks one commits each number, too', async (t) => {
-    const house = await makeHouse(t);
+    const fixture = await makeFixture(t);
     const open = (): Store => {
       const store = new S3Store({
         bucket: 'master',
@@ -26,6 +26,6 @@ describe('in a bucket', { skip: skipS3 }, () => {
       t.after(() => store.close());
       return store;
     };
-    await race(house, open);
+    await race(fixture, open);
   });
 });

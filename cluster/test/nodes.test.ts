@@ -13,7 +13,7 @@ import { readNodeStatus } from '../realtime/node-status.js';
 import { Nodes, type Node } from '../realtime/nodes.js';
 import { StorePointers, readServing } from '../realtime/store-pointers.js';
 import type { Store } from '../store/store.js';
-import { makeStore, watch } from './house.js';
+import { makeStore, watch } from './shared-store.js';
 
 const partitions: PartitionName[] = ['pageviews/0', 'equivs/0'];
 const [v1, v2] = ['v000001-00000001', 'v000002-00000002'] as [ViewId, ViewId];

@@ -3,22 +3,22 @@ import { type TestContext } from 'node:test';
 import { runBatch } from '../../batch/run.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { drainLogToMaster } from '../../master-data/role.js';
-import { makeHouse, pageview, type House } from '../../master-data/test/house.js';
+import { makeFixture, pageview, type Fixture } from '../../master-data/test/fixture.js';
 import { type Store } from '../store/store.js';
 import { BucketViews, type BucketViewsOptions } from '../views/bucket-views.js';
 
 export const home = 'https://example.com/page/0';
 
 export class Publisher {
-  readonly house: House;
+  readonly fixture: Fixture;
   readonly views: BucketViews;
   /** Pageviews of the home page in each view. */
   readonly counts = new Map<string, number>();
   #facts = 0;
 
-  private constructor(house: House, store: Store, change: Partial<BucketViewsOptions>) {
-    this.house = house;
-    this.views = viewsOf(house.dataDir, store, change);
+  private constructor(fixture: Fixture, store: Store, change: Partial<BucketViewsOptions>) {
+    this.fixture = fixture;
+    this.views = viewsOf(fixture.dataDir, store, change);
   }
 
   static async make(
@@ -27,7 +27,7 @@ export class Publisher {
     change: Partial<BucketViewsOptions> = {},
   ): Promise<Publisher> {
     return new Publisher(
-      await makeHouse(t, { partitions: 1, batchThreads: 1, batchMemory: '512MB' }),
+      await makeFixture(t, { partitions: 1, batchThreads: 1, batchMemory: '512MB' }),
       store,
       change,
     );
@@ -35,14 +35,14 @@ export class Publisher {
 
   /** A view that counts so many more pageviews of the home page; not published to other hosts. */
   async build(more: number): Promise<ViewMeta> {
-    const { house } = this;
-    const { config, clock } = house.context;
-    await house.append(
+    const { fixture } = this;
+    const { config, clock } = fixture.context;
+    await fixture.append(
       Array.from({ length: more }, () =>
         pageview(this.#facts++, { url: home, timestamp: 1_700_000_000_000 }),
       ),
     );
-    await drainLogToMaster(house.context, { log: house.log });
+    await drainLogToMaster(fixture.context, { log: fixture.log });
     const meta = await runBatch({ config, clock, trigger: 'command' });
     this.counts.set(meta.id, this.#facts);
     return meta;

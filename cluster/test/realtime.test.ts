@@ -24,22 +24,22 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 
 /** Two workers' endpoints over the stores of one directory, each for some of the partitions. */
 class TwoWorkers implements Workers {
-  readonly house: Harness;
+  readonly harness: Harness;
   readonly servers: RealtimeServer[] = [];
   /** Partitions by server. */
   readonly held: PartitionName[][];
   generation: ViewId = genesis;
 
-  constructor(house: Harness) {
-    this.house = house;
-    const { partitions } = house.log;
+  constructor(harness: Harness) {
+    this.harness = harness;
+    const { partitions } = harness.log;
     this.held = [0, 1].map((own) => partitions.filter((_, i) => i % 2 === own));
   }
 
   async start(t: TestContext): Promise<void> {
     for (const own of [0, 1]) {
       const server = await RealtimeServer.start({
-        dataDir: this.house.dataDir,
+        dataDir: this.harness.dataDir,
         host: '127.0.0.1',
         port: 0,
         secret,
@@ -54,7 +54,7 @@ class TwoWorkers implements Workers {
   }
 
   serving() {
-    return { generation: this.generation, partitions: this.house.log.partitions };
+    return { generation: this.generation, partitions: this.harness.log.partitions };
   }
 
   holders(_: ViewId, partition: PartitionName): WorkerClient[] {
@@ -70,11 +70,13 @@ class TwoWorkers implements Workers {
   }
 }
 
-async function two(t: TestContext): Promise<{ house: Harness; workers: TwoWorkers; remote: RemoteRealtime }> {
-  const house = new Harness(t, 4);
-  const workers = new TwoWorkers(house);
+async function two(
+  t: TestContext,
+): Promise<{ harness: Harness; workers: TwoWorkers; remote: RemoteRealtime }> {
+  const harness = new Harness(t, 4);
+  const workers = new TwoWorkers(harness);
   await workers.start(t);
-  return { house, workers, remote: new RemoteRealtime(workers, { patienceMs: 200 }) };
+  return { harness, workers, remote: new RemoteRealtime(workers, { patienceMs: 200 }) };
 }
 
 /** Pageviews and registers of each hour. */
@@ -150,12 +152,12 @@ async function assertSame(remote: RealtimeView, local: LocalRealtimeView): Promi
 }
 
 test(`two workers asked over HTTP: cells, listings, edges and cut are those of the local read (seed ${seed})`, async (t) => {
-  const { house, remote } = await two(t);
+  const { harness, remote } = await two(t);
   const random = lcg(seed);
   const upTo = (limit: number): number => Math.floor(random() * limit);
-  house.start();
+  harness.start();
   for (let round = 0; round < 3; round++) {
-    await house.append(
+    await harness.append(
       ...Array.from({ length: 1_500 }, () =>
         pageview(`cookie:${upTo(4_000)}`, `https://${upTo(3)}.example/${Math.min(upTo(40), upTo(40))}`, {
           timestamp: time0 + upTo(30) * 3_600_000,
@@ -164,8 +166,8 @@ test(`two workers asked over HTTP: cells, listings, edges and cut are those of t
       ),
       ...Array.from({ length: 60 }, (_, i) => equiv(`cookie:${upTo(4_000)}`, `user:${round}-${i}`)),
     );
-    await house.untilCaughtUp(genesis);
-    const [there, here] = [await remote.snapshot(), house.snapshot()];
+    await harness.untilCaughtUp(genesis);
+    const [there, here] = [await remote.snapshot(), harness.snapshot()];
     assert.ok(there !== undefined && here !== undefined);
     const subjects = await assertSame(there, here);
     assert.ok(subjects > 50);
@@ -176,14 +178,14 @@ test(`two workers asked over HTTP: cells, listings, edges and cut are those of t
 });
 
 test('a snapshot stays what it was while facts come, and one that is given back is gone', async (t) => {
-  const { house, remote } = await two(t);
-  house.start();
-  await house.append(pageview('cookie:1', 'https://a.example/'));
-  await house.untilCaughtUp(genesis);
+  const { harness, remote } = await two(t);
+  harness.start();
+  await harness.append(pageview('cookie:1', 'https://a.example/'));
+  await harness.untilCaughtUp(genesis);
   const before = await remote.snapshot();
   assert.ok(before !== undefined);
-  await house.append(pageview('cookie:2', 'https://a.example/'));
-  await house.untilCaughtUp(genesis);
+  await harness.append(pageview('cookie:2', 'https://a.example/'));
+  await harness.untilCaughtUp(genesis);
   const page: Subject = { kind: 'page', url: 'https://a.example/' };
   assert.equal((await hoursOf(before, page)).get(hour0)?.[0], 1);
   before.release();
@@ -205,10 +207,10 @@ test('a snapshot stays what it was while facts come, and one that is given back 
 });
 
 test('what was fetched ahead is read in parts, as for a series, without asking again', async (t) => {
-  const { house, workers, remote } = await two(t);
-  house.start();
-  await house.append(pageview('cookie:1', 'https://a.example/'));
-  await house.untilCaughtUp(genesis);
+  const { harness, workers, remote } = await two(t);
+  harness.start();
+  await harness.append(pageview('cookie:1', 'https://a.example/'));
+  await harness.untilCaughtUp(genesis);
   const snapshot = await remote.snapshot();
   assert.ok(snapshot !== undefined);
   const subject: Subject = { kind: 'page', url: 'https://a.example/' };
@@ -222,11 +224,11 @@ test('what was fetched ahead is read in parts, as for a series, without asking a
 });
 
 test('a worker is asked with the secret of the cluster only', async (t) => {
-  const { house, workers } = await two(t);
-  house.start();
-  await house.untilCaughtUp(genesis);
+  const { harness, workers } = await two(t);
+  harness.start();
+  await harness.untilCaughtUp(genesis);
   const url = `http://127.0.0.1:${workers.servers[0]?.port}`;
-  const { partitions } = house.log;
+  const { partitions } = harness.log;
   await assert.rejects(new WorkerClient(url, 'another').open(genesis, partitions, 1_000), {
     code: 'config.invalid',
   });
@@ -237,12 +239,12 @@ test('a worker is asked with the secret of the cluster only', async (t) => {
 });
 
 test('with two replicas a dead one is passed over; without, the error is named; no cut goes back', async (t) => {
-  const { house, workers, remote } = await two(t);
-  workers.held[0] = [...house.log.partitions];
-  workers.held[1] = [...house.log.partitions];
-  house.start();
-  await house.append(pageview('cookie:1', 'https://a.example/'));
-  await house.untilCaughtUp(genesis);
+  const { harness, workers, remote } = await two(t);
+  workers.held[0] = [...harness.log.partitions];
+  workers.held[1] = [...harness.log.partitions];
+  harness.start();
+  await harness.append(pageview('cookie:1', 'https://a.example/'));
+  await harness.untilCaughtUp(genesis);
   const first = await remote.snapshot();
   assert.ok(first !== undefined);
   await workers.servers[0]?.close();

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeHouse, store, testClock } from '../../batch/test/house.js';
+import { makeDataDir, store, testClock } from '../../batch/test/data-dir.js';
 import { runBatch } from '../../batch/run.js';
 import type { Progress } from '../../batch/progress.js';
 import type { Job } from '../../batch/tables/contract.js';
@@ -19,7 +19,7 @@ import { tempDir } from '../../test/temp-dir.js';
 import { openEngine } from '../spark/engine.js';
 import { StoreJobStorage } from '../spark/job-storage.js';
 import { listAll } from '../store/store.js';
-import { makeStore } from './house.js';
+import { makeStore } from './shared-store.js';
 
 const pageview = {
   type: 'pageview',
@@ -37,7 +37,7 @@ async function houseWith(script: string): Promise<Config> {
   const program = join(tempDir('submit'), 'spark-submit');
   writeFileSync(program, `#!/bin/sh\n${script}\n`);
   chmodSync(program, 0o755);
-  const config = makeHouse({ batchEngine: 'spark', sparkSubmit: [program, '--master', 'local'] });
+  const config = makeDataDir({ batchEngine: 'spark', sparkSubmit: [program, '--master', 'local'] });
   await store(config, [pageview]);
   const { cut } = takeSnapshot(config.dataDir);
   await ensureGenesis(config.dataDir, {

@@ -12,7 +12,7 @@ import { readStatus } from '../../lib/process/status.js';
 import { eventually } from '../../test/eventually.js';
 import { listAll } from '../store/store.js';
 import { startFollower } from '../views/follower.js';
-import { makeHost, makeStore } from './house.js';
+import { makeHost, makeStore } from './shared-store.js';
 import { Publisher, viewsOf } from './publisher.js';
 
 test('an empty host has the view that serves, follows, and lets old ones go', async (t) => {

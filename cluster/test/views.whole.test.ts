@@ -13,7 +13,7 @@ import { viewIds } from '../../serving/store.js';
 import { eventually } from '../../test/eventually.js';
 import { skipS3, startMoto, type TestServer } from '../../test/s3/servers.js';
 import { S3Store } from '../store/s3-store.js';
-import { makeHost } from './house.js';
+import { makeHost } from './shared-store.js';
 import { Publisher, home } from './publisher.js';
 
 const answerSchema = z.object({
@@ -120,7 +120,7 @@ describe('query processes that have a bucket in common and nothing else', { skip
     const hosts = [makeHost(store), makeHost(store)].map(({ dataDir }) => new QueryHost(dataDir));
     for (const { dataDir } of hosts) {
       rmSync(join(dataDir, 'log'), { recursive: true });
-      symlinkSync(join(publisher.house.dataDir, 'log'), join(dataDir, 'log')); // where Kafka would be
+      symlinkSync(join(publisher.fixture.dataDir, 'log'), join(dataDir, 'log')); // where Kafka would be
     }
     await Promise.all(hosts.map((host) => host.start(t, env)));
     const asking = hosts.map((host) => host.askOn(publisher.counts));

@@ -14,16 +14,16 @@ import { pinSnapshot, pinnedManifests } from '../pins.js';
 import { SinkSession, compactionPauseMs } from '../sink-session.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { makeHouse, pageview, readRows, type House } from './house.js';
+import { makeFixture, pageview, readRows, type Fixture } from './fixture.js';
 
 const limits = { fanIn: 4, maxRows: 100_000, maxBytes: 1e9 };
 
 async function drain(
-  house: House,
+  fixture: Fixture,
   onProblem: (error: unknown) => void = assert.ifError,
   change: { readonly maxRows?: number } = {},
 ): Promise<void> {
-  const { dataDir, log } = house;
+  const { dataDir, log } = fixture;
   const options = {
     dataDir,
     log,
@@ -41,87 +41,87 @@ async function drain(
   }
 }
 
-async function commitRounds(house: House, from: number, rounds: number): Promise<void> {
+async function commitRounds(fixture: Fixture, from: number, rounds: number): Promise<void> {
   for (let i = from; i < from + rounds; i++) {
-    await house.append(Array.from({ length: 10 }, (_, k) => pageview(i * 10 + k)));
-    await drain(house);
+    await fixture.append(Array.from({ length: 10 }, (_, k) => pageview(i * 10 + k)));
+    await drain(fixture);
   }
 }
 
 test('small files become few large ones with the same rows in the same order', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await commitRounds(house, 0, 20);
-  const { files } = takeSnapshot(house.dataDir);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await commitRounds(fixture, 0, 20);
+  const { files } = takeSnapshot(fixture.dataDir);
   assert.ok(files.length <= 6, `${files.length} files`);
   const rows = await readRows(files, 'pageviews');
   assert.deepEqual(
     rows.map((row) => [row['offset'], row['event_id']]),
     Array.from({ length: 200 }, (_, i) => [i, `event-${i}`]),
   );
-  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
+  assert.deepEqual((await verifyMaster(fixture.dataDir, fixture.log)).problems, []);
 });
 
 test('a pinned snapshot can be read completely until it is released; then its files are removed', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await commitRounds(house, 0, 3);
-  const pinned = pinSnapshot(house.dataDir, 'test');
-  await commitRounds(house, 3, 20 + keptManifests);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await commitRounds(fixture, 0, 3);
+  const pinned = pinSnapshot(fixture.dataDir, 'test');
+  await commitRounds(fixture, 3, 20 + keptManifests);
   await verifySnapshotFiles(pinned.snapshot);
   assert.equal((await readRows(pinned.snapshot.files, 'pageviews')).length, 30);
   const paths = pinned.snapshot.files.map((file) => file.path);
   pinned.release();
   pinned.release();
-  await commitRounds(house, 40, 1);
+  await commitRounds(fixture, 40, 1);
   assert.deepEqual(paths.filter(existsSync), []);
-  assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
-  const manifests = readdirSync(manifestsDir(house.dataDir, partitionName('pageviews', 0)));
+  assert.deepEqual(readdirSync(pinsDir(fixture.dataDir)), []);
+  const manifests = readdirSync(manifestsDir(fixture.dataDir, partitionName('pageviews', 0)));
   assert.equal(manifests.length, keptManifests);
 });
 
 test('the pin of a dead process has no effect', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await commitRounds(house, 0, 1);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await commitRounds(fixture, 0, 1);
   const code = `
     const { pinSnapshot } = await import(${JSON.stringify(new URL('../pins.js', import.meta.url).href)});
-    pinSnapshot(${JSON.stringify(house.dataDir)}, 'batch run');
+    pinSnapshot(${JSON.stringify(fixture.dataDir)}, 'batch run');
     process.kill(process.pid, 'SIGKILL');`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', code]);
   assert.deepEqual(await once(child, 'close'), [null, 'SIGKILL']);
-  assert.equal(readdirSync(pinsDir(house.dataDir)).length, 2);
-  const paths = takeSnapshot(house.dataDir).files.map((file) => file.path);
-  await commitRounds(house, 1, 5);
+  assert.equal(readdirSync(pinsDir(fixture.dataDir)).length, 2);
+  const paths = takeSnapshot(fixture.dataDir).files.map((file) => file.path);
+  await commitRounds(fixture, 1, 5);
   assert.deepEqual(paths.filter(existsSync), []);
-  assert.deepEqual(readdirSync(pinsDir(house.dataDir)), []);
+  assert.deepEqual(readdirSync(pinsDir(fixture.dataDir)), []);
 });
 
 test('pins have no effect in a copied directory while their owner continues to read', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await commitRounds(house, 0, 1);
-  const pin = pinSnapshot(house.dataDir, 'batch run');
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await commitRounds(fixture, 0, 1);
+  const pin = pinSnapshot(fixture.dataDir, 'batch run');
   t.after(() => pin.release());
-  const copy = `${house.dataDir}-copy`;
+  const copy = `${fixture.dataDir}-copy`;
   t.after(() => rmSync(copy, { recursive: true, force: true }));
-  cpSync(house.dataDir, copy, { recursive: true });
+  cpSync(fixture.dataDir, copy, { recursive: true });
   assert.deepEqual(pinnedManifests(copy), new Map());
   assert.deepEqual(readdirSync(pinsDir(copy)), []);
-  assert.equal((pinnedManifests(house.dataDir) as Map<unknown, unknown>).size, 2);
+  assert.equal((pinnedManifests(fixture.dataDir) as Map<unknown, unknown>).size, 2);
 });
 
 test('a damaged file is not compacted into an intact one, and new facts are still committed', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await commitRounds(house, 0, 3);
-  const [file] = takeSnapshot(house.dataDir).files;
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await commitRounds(fixture, 0, 3);
+  const [file] = takeSnapshot(fixture.dataDir).files;
   assert.ok(file);
   const bytes = readFileSync(file.path);
   bytes[100] = (bytes[100] ?? 0) ^ 1;
   writeFileSync(file.path, bytes);
   const problems: unknown[] = [];
-  await house.append([pageview(1000)]);
-  await drain(house, (error) => problems.push(error));
+  await fixture.append([pageview(1000)]);
+  await drain(fixture, (error) => problems.push(error));
   assert.match(String(problems[0]), /does not match the hash/);
-  const { files, cut } = takeSnapshot(house.dataDir);
+  const { files, cut } = takeSnapshot(fixture.dataDir);
   assert.equal(files.length, 4);
-  assert.deepEqual(cut.next, await house.log.latest());
+  assert.deepEqual(cut.next, await fixture.log.latest());
 });
 
 for (const [what, error, isTriedAgain] of [
@@ -129,8 +129,8 @@ for (const [what, error, isTriedAgain] of [
   ['damage', new SwaError('master.corrupt', 'not what it was'), false],
 ] as const) {
   test(`a compaction stopped by ${what} is tried again ${isTriedAgain ? 'minutes later' : 'by the next sink only'}`, async (t) => {
-    const house = await makeHouse(t, { partitions: 1 });
-    const { dataDir, log } = house;
+    const fixture = await makeFixture(t, { partitions: 1 });
+    const { dataDir, log } = fixture;
     const problems: unknown[] = [];
     let elapsedMs = 0;
     const session = await SinkSession.open({
@@ -148,7 +148,7 @@ for (const [what, error, isTriedAgain] of [
     });
     t.after(() => session.close());
     const commit = async (i: number): Promise<number> => {
-      await house.append([pageview(i)]);
+      await fixture.append([pageview(i)]);
       await session.run({ signal: new AbortController().signal, until: await log.latest() });
       return takeSnapshot(dataDir).files.length;
     };
@@ -163,13 +163,13 @@ for (const [what, error, isTriedAgain] of [
 }
 
 test('stopping the sink interrupts a compaction, which harms nothing', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  const { dataDir, log } = house;
+  const fixture = await makeFixture(t, { partitions: 1 });
+  const { dataDir, log } = fixture;
   const round = (i: number): Promise<void> =>
-    house.append(Array.from({ length: 2_000 }, (_, k) => pageview(i * 2_000 + k)));
+    fixture.append(Array.from({ length: 2_000 }, (_, k) => pageview(i * 2_000 + k)));
   for (let i = 0; i < limits.fanIn - 1; i++) {
     await round(i);
-    await drain(house, undefined, { maxRows: 10_000 });
+    await drain(fixture, undefined, { maxRows: 10_000 });
   }
   await round(limits.fanIn - 1);
   const stopping = new AbortController();

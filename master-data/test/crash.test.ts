@@ -12,7 +12,7 @@ import { commitSteps } from '../commit.js';
 import { drainLogToMaster } from '../role.js';
 import { masterCut, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
+import { equiv, makeFixture, pageview, readRows, type Fixture } from './fixture.js';
 import type { ChildOrder } from './sink-child.js';
 import { rounds } from '../../test/rounds.js';
 
@@ -40,13 +40,13 @@ function makeRandom(seed: number): (below: number) => number {
 }
 
 class Ledger {
-  readonly house: House;
+  readonly fixture: Fixture;
   readonly eventIds = new Set<string>();
   #count = 0;
   #cut: Partial<Record<PartitionName, number>> = {};
 
-  constructor(house: House) {
-    this.house = house;
+  constructor(fixture: Fixture) {
+    this.fixture = fixture;
   }
 
   async append(count: number): Promise<void> {
@@ -54,28 +54,28 @@ class Ledger {
       const i = this.#count++;
       return i % 5 === 0 ? equiv(i) : pageview(i);
     });
-    await this.house.append(facts);
+    await this.fixture.append(facts);
     for (const fact of facts) this.eventIds.add(fact.eventId);
   }
 
   /** After a crash: the dataset is whole, and has not gone back. */
   async check(what: string): Promise<void> {
-    const cut = masterCut(this.house.dataDir);
+    const cut = masterCut(this.fixture.dataDir);
     if (cut === undefined) return;
     for (const [name, next] of Object.entries(cut.next)) {
       const before = this.#cut[name as PartitionName] ?? 0;
       assert.ok(next >= before, `${what}: ${name} went back from ${before} to ${next}`);
     }
     this.#cut = cut.next;
-    const audit = await verifyMaster(this.house.dataDir, this.house.log);
+    const audit = await verifyMaster(this.fixture.dataDir, this.fixture.log);
     assert.deepEqual(audit.problems, [], what);
     assert.equal(audit.checked.holes, 0, what);
   }
 
   /** Once a sink has come through: every fact is there, once. */
   async checkAll(): Promise<void> {
-    await drainLogToMaster(this.house.context);
-    const { files } = takeSnapshot(this.house.dataDir);
+    await drainLogToMaster(this.fixture.context);
+    const { files } = takeSnapshot(this.fixture.dataDir);
     const rows = [...(await readRows(files, 'pageviews')), ...(await readRows(files, 'equivs'))];
     const stored = rows.map((row) => String(row['event_id']));
     assert.equal(stored.length, this.eventIds.size, 'a fact was lost or stored twice');
@@ -84,14 +84,14 @@ class Ledger {
 }
 
 test('kill -9 at each named step of the commit loses nothing and stores nothing twice', async (t) => {
-  const house = await makeHouse(t, { partitions: 2 });
-  const ledger = new Ledger(house);
+  const fixture = await makeFixture(t, { partitions: 2 });
+  const ledger = new Ledger(fixture);
   const random = makeRandom(7);
   for (let round = 0; round < rounds(1, 5); round++) {
     for (const step of commitSteps) {
       await ledger.append(20 + random(40));
       const killAt = { step, time: 1 + random(4) };
-      const order = { dataDir: house.dataDir, partitions: 2, maxRows: 12, fanIn: 3, killAt };
+      const order = { dataDir: fixture.dataDir, partitions: 2, maxRows: 12, fanIn: 3, killAt };
       const what = `round ${round}, ${JSON.stringify(killAt)}`;
       assert.equal(await endOfChild(startChild(order)), 'SIGKILL', what);
       await ledger.check(what);
@@ -101,14 +101,14 @@ test('kill -9 at each named step of the commit loses nothing and stores nothing 
 });
 
 test('kill -9 at any moment loses nothing and stores nothing twice', async (t) => {
-  const house = await makeHouse(t, { partitions: 2 });
-  const ledger = new Ledger(house);
+  const fixture = await makeFixture(t, { partitions: 2 });
+  const ledger = new Ledger(fixture);
   const random = makeRandom(11);
   const wanted = rounds(6, 30);
   let killed = 0;
   for (let round = 0; round < 2 * wanted && killed < wanted; round++) {
     await ledger.append(60 + random(60));
-    const child = startChild({ dataDir: house.dataDir, partitions: 2, maxRows: 3, fanIn: 3 });
+    const child = startChild({ dataDir: fixture.dataDir, partitions: 2, maxRows: 3, fanIn: 3 });
     const ended = endOfChild(child);
     assert.ok(child.stdout);
     await once(child.stdout, 'data');
@@ -125,10 +125,10 @@ test('kill -9 at any moment loses nothing and stores nothing twice', async (t) =
 });
 
 test('two sinks at once: the second exits naming the first, and harms nothing', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  const ledger = new Ledger(house);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  const ledger = new Ledger(fixture);
   await ledger.append(30);
-  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8 };
+  const order = { dataDir: fixture.dataDir, partitions: 1, maxRows: 100, fanIn: 8 };
   const first = startChild({ ...order, waitAt: 'parquet-checked' });
   const firstEnd = endOfChild(first);
   await untilSaid(first, 'at parquet-checked');
@@ -140,20 +140,20 @@ test('two sinks at once: the second exits naming the first, and harms nothing', 
 });
 
 test('two sinks that cannot see each other: the one that comes late to a manifest stops, and harms nothing', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  const ledger = new Ledger(house);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  const ledger = new Ledger(fixture);
   await ledger.append(30);
-  const order = { dataDir: house.dataDir, partitions: 1, maxRows: 100, fanIn: 8, unlocked: true };
+  const order = { dataDir: fixture.dataDir, partitions: 1, maxRows: 100, fanIn: 8, unlocked: true };
   const first = startChild({ ...order, waitAt: 'directory-synced' });
   const firstEnd = endOfChild(first);
   await untilSaid(first, 'at directory-synced');
   await ledger.append(10);
   const second = startChild({ ...order, maxRows: 5 });
   assert.equal(await endOfChild(second), 'exit 0');
-  const cut = masterCut(house.dataDir);
+  const cut = masterCut(fixture.dataDir);
   first.stdin?.end();
   assert.match(await firstEnd, /^exit 1: master\.conflict$/m);
-  assert.deepEqual(masterCut(house.dataDir), cut);
+  assert.deepEqual(masterCut(fixture.dataDir), cut);
   await ledger.check('after both');
   await ledger.checkAll();
 });

@@ -22,13 +22,13 @@ import { SinkSession } from '../sink-session.js';
 import { drainLogToMaster, startSink } from '../role.js';
 import { takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { equiv, makeHouse, pageview, type House } from './house.js';
+import { equiv, makeFixture, pageview, type Fixture } from './fixture.js';
 
-async function makeDataset(house: House): Promise<void> {
+async function makeDataset(fixture: Fixture): Promise<void> {
   for (let round = 0; round < 3; round++) {
-    await house.append(Array.from({ length: 120 }, (_, i) => pageview(round * 1000 + i)));
-    await house.append([equiv(round)]);
-    await drainLogToMaster(house.context);
+    await fixture.append(Array.from({ length: 120 }, (_, i) => pageview(round * 1000 + i)));
+    await fixture.append([equiv(round)]);
+    await drainLogToMaster(fixture.context);
   }
 }
 
@@ -38,13 +38,13 @@ async function takeAndVerify(dataDir: string): Promise<void> {
 }
 
 test('each of 400 flipped bits in sealed files is found before use', async (t) => {
-  const house = await makeHouse(t, { partitions: 2 });
-  await makeDataset(house);
-  const data = takeSnapshot(house.dataDir).files.map((file) => file.path);
+  const fixture = await makeFixture(t, { partitions: 2 });
+  await makeDataset(fixture);
+  const data = takeSnapshot(fixture.dataDir).files.map((file) => file.path);
   const heads = [...new Set(data.map((path) => join(dirname(path), 'manifests')))].map((dir) =>
     join(dir, readdirSync(dir).toSorted().at(-1) ?? ''),
   );
-  const sealed = [...data, ...heads, rootPath(house.dataDir)];
+  const sealed = [...data, ...heads, rootPath(fixture.dataDir)];
   let state = 3;
   const random = (below: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -57,20 +57,20 @@ test('each of 400 flipped bits in sealed files is found before use', async (t) =
     const damaged = Buffer.from(whole);
     damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     writeFileSync(path, damaged);
-    await assert.rejects(takeAndVerify(house.dataDir), { code: 'master.corrupt' }, `bit ${bit} of ${path}`);
+    await assert.rejects(takeAndVerify(fixture.dataDir), { code: 'master.corrupt' }, `bit ${bit} of ${path}`);
     writeFileSync(path, whole);
   }
-  await takeAndVerify(house.dataDir);
+  await takeAndVerify(fixture.dataDir);
 });
 
 test('a file cut short and a file that is gone are found and named, by readers and by the audit', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await makeDataset(house);
-  const [first, second] = takeSnapshot(house.dataDir).files;
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await makeDataset(fixture);
+  const [first, second] = takeSnapshot(fixture.dataDir).files;
   assert.ok(first && second);
   truncateSync(first.path, first.sizeBytes - 1);
   rmSync(second.path);
-  await assert.rejects(takeAndVerify(house.dataDir), (error) => {
+  await assert.rejects(takeAndVerify(fixture.dataDir), (error) => {
     assert.ok(error instanceof SwaError);
     assert.equal(error.code, 'master.corrupt');
     assert.ok(
@@ -79,7 +79,7 @@ test('a file cut short and a file that is gone are found and named, by readers a
     );
     return true;
   });
-  const audit = await verifyMaster(house.dataDir, house.log);
+  const audit = await verifyMaster(fixture.dataDir, fixture.log);
   assert.equal(audit.ok, false);
   assert.deepEqual(audit.problems, [
     `${first.path} has ${first.sizeBytes - 1} bytes, but its manifest says ${first.sizeBytes}`,
@@ -88,12 +88,12 @@ test('a file cut short and a file that is gone are found and named, by readers a
 });
 
 test('the audit of an intact dataset says what it checked', async (t) => {
-  const house = await makeHouse(t, { partitions: 2 });
-  await makeDataset(house);
-  await house.appendRaw([{ topic: 'equivs', key: 'k', value: Buffer.from('no fact') }]);
-  const cut = await drainLogToMaster(house.context);
-  const { files } = takeSnapshot(house.dataDir);
-  const audit = await verifyMaster(house.dataDir, house.log);
+  const fixture = await makeFixture(t, { partitions: 2 });
+  await makeDataset(fixture);
+  await fixture.appendRaw([{ topic: 'equivs', key: 'k', value: Buffer.from('no fact') }]);
+  const cut = await drainLogToMaster(fixture.context);
+  const { files } = takeSnapshot(fixture.dataDir);
+  const audit = await verifyMaster(fixture.dataDir, fixture.log);
   assert.deepEqual(audit, {
     ok: true,
     problems: [],
@@ -114,30 +114,30 @@ test('the audit of an intact dataset says what it checked', async (t) => {
 });
 
 test('the audit finds a manifest that was replaced by another with a valid hash', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await makeDataset(house);
-  const dir = join(dirname(takeSnapshot(house.dataDir).files[0]?.path ?? ''), 'manifests');
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await makeDataset(fixture);
+  const dir = join(dirname(takeSnapshot(fixture.dataDir).files[0]?.path ?? ''), 'manifests');
   const [, first = '', second = ''] = readdirSync(dir).toSorted();
   const [json = ''] = readFileSync(join(dir, first), 'utf8').split('\n');
   const forged: unknown = { ...(JSON.parse(json) as object), files: [] };
   writeFileSync(join(dir, first), seal(forged).text);
-  const audit = await verifyMaster(house.dataDir, house.log);
+  const audit = await verifyMaster(fixture.dataDir, fixture.log);
   assert.deepEqual(audit.problems, [`${join(dir, second)} does not name the hash of its predecessor`]);
 });
 
 test('a dataset and a log that do not belong together are refused by sink and audit', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await makeDataset(house);
-  const other = await makeHouse(t, { partitions: 1 });
-  const audit = await verifyMaster(house.dataDir, other.log);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await makeDataset(fixture);
+  const other = await makeFixture(t, { partitions: 1 });
+  const audit = await verifyMaster(fixture.dataDir, other.log);
   assert.equal(audit.ok, false);
   assert.match(audit.problems[0] ?? '', /was made from log/);
-  await assert.rejects(drainLogToMaster(house.context, { log: other.log }), { code: 'log.mismatch' });
+  await assert.rejects(drainLogToMaster(fixture.context, { log: other.log }), { code: 'log.mismatch' });
 });
 
 /** Replaces the first Parquet file of pageviews/0 by another one, with matching manifest and hashes. */
-async function forge(house: House, select: string): Promise<string> {
-  const [file] = takeSnapshot(house.dataDir).files;
+async function forge(fixture: Fixture, select: string): Promise<string> {
+  const [file] = takeSnapshot(fixture.dataDir).files;
   assert.ok(file);
   const dir = dirname(file.path);
   const duckdb = await openDuckDb({
@@ -183,11 +183,11 @@ const forgeries = [
 
 for (const [select, problems] of forgeries) {
   test(`the audit finds what hashes cannot show: ${select}`, async (t) => {
-    const house = await makeHouse(t, { partitions: 1 });
-    await house.append(Array.from({ length: 10 }, (_, i) => pageview(i)));
-    await drainLogToMaster(house.context);
-    const path = await forge(house, select);
-    const audit = await verifyMaster(house.dataDir, house.log);
+    const fixture = await makeFixture(t, { partitions: 1 });
+    await fixture.append(Array.from({ length: 10 }, (_, i) => pageview(i)));
+    await drainLogToMaster(fixture.context);
+    const path = await forge(fixture, select);
+    const audit = await verifyMaster(fixture.dataDir, fixture.log);
     assert.equal(audit.problems.length, problems.length, audit.problems.join());
     for (const [i, pattern] of problems.entries()) {
       assert.match(audit.problems[i] ?? '', pattern);
@@ -197,10 +197,10 @@ for (const [select, problems] of forgeries) {
 }
 
 test('a sink whose dataset is of another log ends, and says so in the status', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await makeDataset(house);
-  const other = await makeHouse(t, { partitions: 1 });
-  cpSync(masterDir(house.dataDir), masterDir(other.dataDir), { recursive: true });
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await makeDataset(fixture);
+  const other = await makeFixture(t, { partitions: 1 });
+  cpSync(masterDir(fixture.dataDir), masterDir(other.dataDir), { recursive: true });
   const sink = await startSink(other.context);
   await assert.rejects(sink.done, { code: 'log.mismatch' });
   await sink.stop();
@@ -209,27 +209,27 @@ test('a sink whose dataset is of another log ends, and says so in the status', a
 });
 
 test('a Parquet file that does not hold what was spooled is never committed', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await makeDataset(house);
-  const before = takeSnapshot(house.dataDir);
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await makeDataset(fixture);
+  const before = takeSnapshot(fixture.dataDir);
   const [other] = before.files;
   assert.ok(other);
-  await house.append(Array.from({ length: 120 }, (_, i) => pageview(9000 + i)));
+  await fixture.append(Array.from({ length: 120 }, (_, i) => pageview(9000 + i)));
   const session = await SinkSession.open({
-    dataDir: house.dataDir,
-    log: house.log,
+    dataDir: fixture.dataDir,
+    log: fixture.log,
     maxRows: 1000,
     intervalMs: 1000,
     onStep: (step, partition) => {
-      const temp = join(partitionDir(house.dataDir, partition), 'commit.parquet.tmp');
+      const temp = join(partitionDir(fixture.dataDir, partition), 'commit.parquet.tmp');
       if (step === 'parquet-written') copyFileSync(other.path, temp);
     },
   });
-  const until = await house.log.latest();
+  const until = await fixture.log.latest();
   const signal = new AbortController().signal;
   await assert.rejects(session.run({ signal, until }), { code: 'master.corrupt', retryable: true });
   await session.close();
-  assert.deepEqual(takeSnapshot(house.dataDir), before);
-  await drainLogToMaster(house.context);
-  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
+  assert.deepEqual(takeSnapshot(fixture.dataDir), before);
+  await drainLogToMaster(fixture.context);
+  assert.deepEqual((await verifyMaster(fixture.dataDir, fixture.log)).problems, []);
 });

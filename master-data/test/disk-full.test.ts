@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { reaches } from '../../log/cut.js';
 import { masterCut, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { makeHouse, pageview, readRows } from './house.js';
+import { makeFixture, pageview, readRows } from './fixture.js';
 import { eventually } from '../../test/eventually.js';
 
 const mainPath = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -20,15 +20,15 @@ test(
   'a full disk is reported, loses nothing, and the sink resumes by itself',
   { skip: hasPrlimit ? false : 'needs prlimit(1)' },
   async (t) => {
-    const house = await makeHouse(t, { partitions: 1 });
+    const fixture = await makeFixture(t, { partitions: 1 });
     const facts = Array.from({ length: 6 }, (_, i) =>
       pageview(i, { referrer: `https://r.example/${'r'.repeat(300)}` }),
     );
-    await house.append(facts);
-    const latest = await house.log.latest();
+    await fixture.append(facts);
+    const latest = await fixture.log.latest();
     const env = {
       ...process.env,
-      SWA_DATA_DIR: house.dataDir,
+      SWA_DATA_DIR: fixture.dataDir,
       SWA_PARTITIONS: '1',
       SWA_SINK_INTERVAL_MS: '10',
       SWA_SINK_MAX_ROWS: '1',
@@ -43,7 +43,7 @@ test(
     const errors: string[] = [];
     child.stderr.on('data', (piece: Buffer) => errors.push(piece.toString()));
 
-    const isThrough = (): boolean => reaches(masterCut(house.dataDir)?.next ?? {}, latest);
+    const isThrough = (): boolean => reaches(masterCut(fixture.dataDir)?.next ?? {}, latest);
     const untilMore = (count: number): Promise<true> =>
       eventually(
         () => `an error or a commit: ${errors.join()}`,
@@ -64,8 +64,8 @@ test(
     assert.deepEqual(await ended, [0, null], errors.join());
     assert.match(errors.join(), /EFBIG/);
     assert.match(errors.join(), /cannot write [^ ]*\.parquet/);
-    assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
-    const rows = await readRows(takeSnapshot(house.dataDir).files, 'pageviews');
+    assert.deepEqual((await verifyMaster(fixture.dataDir, fixture.log)).problems, []);
+    const rows = await readRows(takeSnapshot(fixture.dataDir).files, 'pageviews');
     assert.deepEqual(
       rows.map((row) => row['event_id']),
       facts.map((fact) => fact.eventId),

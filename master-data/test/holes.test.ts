@@ -27,7 +27,7 @@ import { SinkSession } from '../sink-session.js';
 import { drainLogToMaster } from '../role.js';
 import { snapshotAt, takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { contextOf, pageview, readRows } from './house.js';
+import { contextOf, pageview, readRows } from './fixture.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const name: PartitionName = 'pageviews/0';

@@ -15,7 +15,7 @@ import { pinSnapshot, type PinnedSnapshot } from '../pins.js';
 import { SinkSession } from '../sink-session.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { equiv, makeHouse, pageview, readRows, type House } from './house.js';
+import { equiv, makeFixture, pageview, readRows, type Fixture } from './fixture.js';
 import { rounds } from '../../test/rounds.js';
 
 type Command =
@@ -51,17 +51,17 @@ const commands = fc.array(
 );
 
 class Scene {
-  readonly #house: House;
+  readonly #fixture: Fixture;
   readonly #eventIds = new Set<string>();
   readonly #pins: { readonly pinned: PinnedSnapshot; readonly rows: number }[] = [];
   #cut: Partial<Offsets> = {};
 
-  constructor(house: House) {
-    this.#house = house;
+  constructor(fixture: Fixture) {
+    this.#fixture = fixture;
   }
 
   async run(command: Command): Promise<void> {
-    const { dataDir } = this.#house;
+    const { dataDir } = this.#fixture;
     if (command.do === 'append') await this.#append(command.pageviews, command.equivs);
     if (command.do === 'sink') await this.#sink(command.maxRows, command.crash);
     if (command.do === 'pin' && masterCut(dataDir) !== undefined) {
@@ -73,7 +73,7 @@ class Scene {
 
   /** The invariants after every command. */
   async check(): Promise<void> {
-    const { dataDir, log } = this.#house;
+    const { dataDir, log } = this.#fixture;
     const cut = masterCut(dataDir);
     if (cut === undefined) return;
     assert.ok(reaches(cut.next, this.#cut), 'the cut went back');
@@ -86,8 +86,8 @@ class Scene {
   async checkAll(): Promise<void> {
     await this.#sink(1000, undefined);
     await this.check();
-    const { files, cut } = takeSnapshot(this.#house.dataDir);
-    assert.deepEqual(cut.next, await this.#house.log.latest());
+    const { files, cut } = takeSnapshot(this.#fixture.dataDir);
+    assert.deepEqual(cut.next, await this.#fixture.log.latest());
     const rows = [...(await readRows(files, 'pageviews')), ...(await readRows(files, 'equivs'))];
     assert.equal(rows.length, this.#eventIds.size);
     assert.deepEqual(new Set(rows.map((row) => row['event_id'])), this.#eventIds);
@@ -100,12 +100,12 @@ class Scene {
       ...Array.from({ length: pageviews }, (_, i) => pageview(first + i)),
       ...Array.from({ length: equivs }, (_, i) => equiv(first + pageviews + i)),
     ];
-    await this.#house.append(facts);
+    await this.#fixture.append(facts);
     for (const fact of facts) this.#eventIds.add(fact.eventId);
   }
 
   async #sink(maxRows: number, at: Crash | undefined): Promise<void> {
-    const { dataDir, log } = this.#house;
+    const { dataDir, log } = this.#fixture;
     const crashed = new CrashedDisk(dataDir, at);
     let session: SinkSession | undefined;
     try {
@@ -168,8 +168,8 @@ class CrashedDisk {
 test('any interleaving of append, sink, compaction, crash and readers keeps every fact once', async (t) => {
   await fc.assert(
     fc.asyncProperty(commands, async (list) => {
-      const house = await makeHouse(t, { partitions: 2 });
-      const scene = new Scene(house);
+      const fixture = await makeFixture(t, { partitions: 2 });
+      const scene = new Scene(fixture);
       for (const command of list) {
         await scene.run(command);
         await scene.check();

@@ -10,7 +10,7 @@ import { waitForMaster } from '../flush-request.js';
 import { drainLogToMaster, startSink } from '../role.js';
 import { takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { contextOf, equiv, pageview, readRows } from './house.js';
+import { contextOf, equiv, pageview, readRows } from './fixture.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 const urls = new UrlRules({ queryAllow: [] });

@@ -6,7 +6,7 @@ import { sqlFacts } from '../schema.js';
 import { SinkSession } from '../sink-session.js';
 import { takeSnapshot } from '../snapshot.js';
 import { verifyMaster } from '../audit.js';
-import { makeHouse, pageview, readRows, type House } from './house.js';
+import { makeFixture, pageview, readRows, type Fixture } from './fixture.js';
 import { storeOldFile } from './old-files.js';
 
 const newView = (i: number) => pageview(i, { country: 'DE', importId: `import:${i}` });
@@ -15,9 +15,9 @@ const ten = (from: number): number[] => Array.from({ length: 10 }, (_, i) => fro
 
 /** Returns the optional columns of all rows in log order, and the files they are in. */
 async function columnsOf(
-  house: House,
+  fixture: Fixture,
 ): Promise<{ readonly files: number; readonly rows: readonly unknown[] }> {
-  const { files } = takeSnapshot(house.dataDir);
+  const { files } = takeSnapshot(fixture.dataDir);
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   const result = await connection.run(
@@ -33,8 +33,8 @@ async function columnsOf(
   return { files: files.length, rows };
 }
 
-async function drain(house: House, fanIn: number): Promise<void> {
-  const { dataDir, log } = house;
+async function drain(fixture: Fixture, fanIn: number): Promise<void> {
+  const { dataDir, log } = fixture;
   const limits = { fanIn, maxRows: 1e6, maxBytes: 1e9 };
   const session = await SinkSession.open({
     dataDir,
@@ -49,42 +49,42 @@ async function drain(house: House, fanIn: number): Promise<void> {
 }
 
 test('old files read as null where they have no column: alone, before and after newer ones, and compacted', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const expected: unknown[] = [];
   const expect = (i: number, ...optional: readonly (string | null)[]): void =>
     void expected.push([i, pageview(i).visitor, ...optional]);
 
   await storeOldFile(
-    house.dataDir,
-    house.log,
+    fixture.dataDir,
+    fixture.log,
     ten(0).map((i) => pageview(i)),
   );
   for (const i of ten(0)) expect(i, null, null);
-  assert.deepEqual(await columnsOf(house), { files: 1, rows: expected });
+  assert.deepEqual(await columnsOf(fixture), { files: 1, rows: expected });
 
-  await house.append(ten(10).map(newView));
-  await drain(house, 100);
+  await fixture.append(ten(10).map(newView));
+  await drain(fixture, 100);
   for (const i of ten(10)) expect(i, 'DE', `import:${i}`);
-  assert.deepEqual(await columnsOf(house), { files: 2, rows: expected });
+  assert.deepEqual(await columnsOf(fixture), { files: 2, rows: expected });
 
   await storeOldFile(
-    house.dataDir,
-    house.log,
+    fixture.dataDir,
+    fixture.log,
     ten(20).map((i) => pageview(i)),
   );
   for (const i of ten(20)) expect(i, null, null);
-  await house.append([pageview(30), pageview(31, { importId: 'null' })]);
-  await drain(house, 100);
+  await fixture.append([pageview(30), pageview(31, { importId: 'null' })]);
+  await drain(fixture, 100);
   expect(30, null, null);
   expect(31, null, 'null');
-  assert.deepEqual(await columnsOf(house), { files: 4, rows: expected });
-  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
+  assert.deepEqual(await columnsOf(fixture), { files: 4, rows: expected });
+  assert.deepEqual((await verifyMaster(fixture.dataDir, fixture.log)).problems, []);
 
-  await house.append([newView(32)]);
-  await drain(house, 5);
+  await fixture.append([newView(32)]);
+  await drain(fixture, 5);
   expect(32, 'DE', 'import:32');
-  assert.deepEqual(await columnsOf(house), { files: 1, rows: expected });
-  assert.deepEqual((await verifyMaster(house.dataDir, house.log)).problems, []);
-  const [row] = await readRows(takeSnapshot(house.dataDir).files, 'pageviews');
+  assert.deepEqual(await columnsOf(fixture), { files: 1, rows: expected });
+  assert.deepEqual((await verifyMaster(fixture.dataDir, fixture.log)).problems, []);
+  const [row] = await readRows(takeSnapshot(fixture.dataDir).files, 'pageviews');
   assert.deepEqual([row?.['country'], row?.['import_id']], [null, null]);
 });

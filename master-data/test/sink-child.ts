@@ -11,7 +11,7 @@ import { openLog } from '../../log/open-log.js';
 import type { CommitStep } from '../commit.js';
 import { sinkLockPath } from '../layout.js';
 import { SinkSession } from '../sink-session.js';
-import { contextOf } from './house.js';
+import { contextOf } from './fixture.js';
 
 export interface ChildOrder {
   readonly dataDir: string;

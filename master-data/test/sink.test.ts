@@ -14,23 +14,23 @@ import { flushRequestPath, partitionDir, sinkLockPath } from '../layout.js';
 import { catchUpMaster, drainLogToMaster, startSink } from '../role.js';
 import { masterCut, takeSnapshot, verifySnapshotFiles } from '../snapshot.js';
 import { isPlainPageview } from '../spool.js';
-import { equiv, makeHouse, pageview, readRows, type Row } from './house.js';
+import { equiv, makeFixture, pageview, readRows, type Row } from './fixture.js';
 import { eventually } from '../../test/eventually.js';
 
 const eventIds = (rows: readonly Row[]): string[] => rows.map((row) => String(row['event_id']));
 const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 test('every record of the log is in exactly one row of the snapshot, whatever the commits', async (t) => {
-  const house = await makeHouse(t);
+  const fixture = await makeFixture(t);
   const facts = Array.from({ length: 500 }, (_, i) => pageview(i));
   const edges = Array.from({ length: 50 }, (_, i) => equiv(i));
-  await house.append([...facts.slice(0, 200), ...edges]);
-  await drainLogToMaster(house.context);
-  await house.append(facts.slice(200));
-  const cut = await drainLogToMaster(house.context);
-  const snapshot = takeSnapshot(house.dataDir);
+  await fixture.append([...facts.slice(0, 200), ...edges]);
+  await drainLogToMaster(fixture.context);
+  await fixture.append(facts.slice(200));
+  const cut = await drainLogToMaster(fixture.context);
+  const snapshot = takeSnapshot(fixture.dataDir);
   assert.deepEqual(snapshot.cut, cut);
-  assert.deepEqual(cut.next, await house.log.latest());
+  assert.deepEqual(cut.next, await fixture.log.latest());
   await verifySnapshotFiles(snapshot);
   const rows = await readRows(snapshot.files, 'pageviews');
   assert.deepEqual(eventIds(rows).toSorted(byText), facts.map((fact) => fact.eventId).toSorted(byText));
@@ -44,7 +44,7 @@ const noEdge = { a: null, b: null, source: null };
 const noExclusion = { by: null, value: null, from: null, to: null };
 
 test('rows say field by field what the facts say, and keep the order of the log', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const odd = 'a "quoted" \\ back\tslash \u0000 nul \u2028 é€😀 \u{10ffff}';
   const facts = [
     pageview(0),
@@ -59,10 +59,10 @@ test('rows say field by field what the facts say, and keep the order of the log'
     { type: 'exclude', by: 'userAgent', value: odd, ...timing, eventId: 'x' },
     { type: 'include', by: 'visitor', value: 'cookie:1', from: timeStart, to: 2e12, ...timing, eventId: 'y' },
   ];
-  await house.append([...facts, ...edges]);
-  await house.append(exclusions);
-  await drainLogToMaster(house.context);
-  const { files } = takeSnapshot(house.dataDir);
+  await fixture.append([...facts, ...edges]);
+  await fixture.append(exclusions);
+  await drainLogToMaster(fixture.context);
+  const { files } = takeSnapshot(fixture.dataDir);
   const shared = { partition: 0, invalid_reason: null, raw: null };
   assert.deepEqual(
     await readRows(files, 'pageviews'),
@@ -122,11 +122,11 @@ const foreign: readonly (readonly [what: string, text: string | Buffer])[] = [
 ];
 
 test('a record that is not a fact keeps its bytes and its reason; odd JSON means what decodeRecord says', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   const values = foreign.map(([, text]) => (typeof text === 'string' ? Buffer.from(text) : text));
-  await house.appendRaw(values.map((value) => ({ topic: 'pageviews', key: 'k', value })));
-  await drainLogToMaster(house.context);
-  const { files } = takeSnapshot(house.dataDir);
+  await fixture.appendRaw(values.map((value) => ({ topic: 'pageviews', key: 'k', value })));
+  await drainLogToMaster(fixture.context);
+  const { files } = takeSnapshot(fixture.dataDir);
   const rows = await readRows(files, 'pageviews');
   assert.equal(rows.length, foreign.length);
   for (const [i, [what]] of foreign.entries()) {
@@ -197,56 +197,56 @@ test('what passes as a plain pageview is valid for decodeRecord too, and unambig
 });
 
 test('a running sink commits within its interval, and at once when asked to', async (t) => {
-  const house = await makeHouse(t, { sinkIntervalMs: 100 });
-  const sink = await startSink(house.context);
+  const fixture = await makeFixture(t, { sinkIntervalMs: 100 });
+  const sink = await startSink(fixture.context);
   t.after(() => sink.stop());
-  await house.append([pageview(1), equiv(1)]);
-  await waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 60_000 });
+  await fixture.append([pageview(1), equiv(1)]);
+  await waitForMaster(fixture.dataDir, await fixture.log.latest(), { timeoutMs: 60_000 });
   await sink.stop();
 
   const slow = await startSink({
-    ...house.context,
-    config: { ...house.context.config, sinkIntervalMs: 3_600_000 },
+    ...fixture.context,
+    config: { ...fixture.context.config, sinkIntervalMs: 3_600_000 },
   });
   t.after(() => slow.stop());
-  await house.append([pageview(2)]);
-  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 60_000 });
-  assert.deepEqual(cut.next, await house.log.latest());
+  await fixture.append([pageview(2)]);
+  const cut = await catchUpMaster(fixture.context, { log: fixture.log, timeoutMs: 60_000 });
+  assert.deepEqual(cut.next, await fixture.log.latest());
 });
 
 test('a sink commits within its interval although the wall clock is set back', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
+  const fixture = await makeFixture(t, { partitions: 1 });
   let wall = Date.now();
-  const sink = await startSink({ ...house.context, clock: () => (wall -= 3_600_000) });
+  const sink = await startSink({ ...fixture.context, clock: () => (wall -= 3_600_000) });
   t.after(() => sink.stop());
-  await house.append([pageview(1)]);
-  await eventually('the fact is committed', () => masterCut(house.dataDir)?.next['pageviews/0'] === 1);
+  await fixture.append([pageview(1)]);
+  await eventually('the fact is committed', () => masterCut(fixture.dataDir)?.next['pageviews/0'] === 1);
 });
 
 test('a sink that is stopped has committed what it had read', async (t) => {
-  const house = await makeHouse(t, { partitions: 1, sinkIntervalMs: 3_600_000 });
-  const sink = await startSink(house.context);
-  await house.append([pageview(1), pageview(2)]);
+  const fixture = await makeFixture(t, { partitions: 1, sinkIntervalMs: 3_600_000 });
+  const sink = await startSink(fixture.context);
+  await fixture.append([pageview(1), pageview(2)]);
   const spools = (): string[] =>
-    readdirSync(partitionDir(house.dataDir, partitionName('pageviews', 0))).filter((name) =>
+    readdirSync(partitionDir(fixture.dataDir, partitionName('pageviews', 0))).filter((name) =>
       name.startsWith('spool'),
     );
   await eventually('the sink has read facts', () => spools().length > 0);
   await sink.stop();
-  assert.equal(masterCut(house.dataDir)?.next['pageviews/0'], 2);
+  assert.equal(masterCut(fixture.dataDir)?.next['pageviews/0'], 2);
   assert.deepEqual(spools(), []);
 });
 
 test('without a sink, a caller that needs the facts brings the master dataset up to the log itself', async (t) => {
-  const house = await makeHouse(t);
-  assert.equal(masterCut(house.dataDir), undefined);
-  assert.throws(() => takeSnapshot(house.dataDir), { code: 'master.missing' });
-  await house.append([pageview(1)]);
-  const cut = await catchUpMaster(house.context, { log: house.log, timeoutMs: 1_000 });
-  assert.deepEqual(cut, { logId: house.log.id, next: await house.log.latest() });
+  const fixture = await makeFixture(t);
+  assert.equal(masterCut(fixture.dataDir), undefined);
+  assert.throws(() => takeSnapshot(fixture.dataDir), { code: 'master.missing' });
+  await fixture.append([pageview(1)]);
+  const cut = await catchUpMaster(fixture.context, { log: fixture.log, timeoutMs: 1_000 });
+  assert.deepEqual(cut, { logId: fixture.log.id, next: await fixture.log.latest() });
   await assert.rejects(
     waitForMaster(
-      house.dataDir,
+      fixture.dataDir,
       { 'pageviews/0': cut.next['pageviews/0'] ?? cut.next['equivs/0'], 'equivs/0': 1 as never },
       { timeoutMs: 60 },
     ),
@@ -255,55 +255,55 @@ test('without a sink, a caller that needs the facts brings the master dataset up
 });
 
 test('a sink that starts while a batch run catches up waits for it, and then works', async (t) => {
-  const house = await makeHouse(t);
-  await house.append([pageview(1)]);
-  const caughtUp = drainLogToMaster(house.context);
-  const sink = await startSink(house.context);
+  const fixture = await makeFixture(t);
+  await fixture.append([pageview(1)]);
+  const caughtUp = drainLogToMaster(fixture.context);
+  const sink = await startSink(fixture.context);
   t.after(() => sink.stop());
-  assert.deepEqual((await caughtUp).next, await house.log.latest());
-  await house.append([pageview(2)]);
+  assert.deepEqual((await caughtUp).next, await fixture.log.latest());
+  await fixture.append([pageview(2)]);
   await Promise.race([
     sink.done,
-    waitForMaster(house.dataDir, await house.log.latest(), { timeoutMs: 60_000 }),
+    waitForMaster(fixture.dataDir, await fixture.log.latest(), { timeoutMs: 60_000 }),
   ]);
-  assert.deepEqual(masterCut(house.dataDir)?.next, await house.log.latest());
+  assert.deepEqual(masterCut(fixture.dataDir)?.next, await fixture.log.latest());
 });
 
 test('a sink that waits for a catch-up can be stopped; a second sink is refused', async (t) => {
-  const house = await makeHouse(t);
-  const caughtUp = drainLogToMaster(house.context, { log: house.log });
-  const sink = await startSink(house.context);
+  const fixture = await makeFixture(t);
+  const caughtUp = drainLogToMaster(fixture.context, { log: fixture.log });
+  const sink = await startSink(fixture.context);
   await sink.stop();
   await caughtUp;
-  const first = await startSink(house.context);
+  const first = await startSink(fixture.context);
   t.after(() => first.stop());
-  await assert.rejects(startSink(house.context), { code: 'data-dir.in-use' });
+  await assert.rejects(startSink(fixture.context), { code: 'data-dir.in-use' });
 });
 
 test('a caller that waits for a sink takes over when the sink ends', async (t) => {
-  const house = await makeHouse(t);
-  await house.append([pageview(1)]);
-  const lock = OwnerLock.acquire(sinkLockPath(house.dataDir), 'sink');
-  const caughtUp = catchUpMaster(house.context, { log: house.log, timeoutMs: 5_000 });
-  await eventually('a commit is asked for', () => existsSync(flushRequestPath(house.dataDir)));
+  const fixture = await makeFixture(t);
+  await fixture.append([pageview(1)]);
+  const lock = OwnerLock.acquire(sinkLockPath(fixture.dataDir), 'sink');
+  const caughtUp = catchUpMaster(fixture.context, { log: fixture.log, timeoutMs: 5_000 });
+  await eventually('a commit is asked for', () => existsSync(flushRequestPath(fixture.dataDir)));
   lock.release();
-  assert.deepEqual((await caughtUp).next, await house.log.latest());
+  assert.deepEqual((await caughtUp).next, await fixture.log.latest());
 });
 
 test('a start removes no facts: files left by a crash are removed once their offsets are stored again', async (t) => {
-  const house = await makeHouse(t, { partitions: 1 });
-  await house.append([pageview(1)]);
-  await drainLogToMaster(house.context);
-  const dir = partitionDir(house.dataDir, partitionName('pageviews', 0));
+  const fixture = await makeFixture(t, { partitions: 1 });
+  await fixture.append([pageview(1)]);
+  await drainLogToMaster(fixture.context);
+  const dir = partitionDir(fixture.dataDir, partitionName('pageviews', 0));
   const before = readdirSync(dir);
   const orphan = '0000000000000001-0000000000000002-0123456789abcdef.parquet';
   for (const name of [orphan, 'spool-3.tmp', 'compaction.tmp']) writeFileSync(join(dir, name), 'left behind');
   utimesSync(join(dir, 'spool-3.tmp'), 0, 0);
-  await drainLogToMaster(house.context);
+  await drainLogToMaster(fixture.context);
   assert.deepEqual(readdirSync(dir), [...before, orphan].toSorted());
-  await house.append([pageview(2)]);
-  await drainLogToMaster(house.context);
-  const { files } = takeSnapshot(house.dataDir);
+  await fixture.append([pageview(2)]);
+  await drainLogToMaster(fixture.context);
+  const { files } = takeSnapshot(fixture.dataDir);
   assert.deepEqual(
     readdirSync(dir),
     [
@@ -314,11 +314,11 @@ test('a start removes no facts: files left by a crash are removed once their off
 });
 
 test('no file has more rows than it may, however much the log gives at once', async (t) => {
-  const house = await makeHouse(t, { partitions: 1, sinkMaxRows: 30 });
-  await house.append(Array.from({ length: 100 }, (_, i) => pageview(i)));
-  await drainLogToMaster(house.context);
+  const fixture = await makeFixture(t, { partitions: 1, sinkMaxRows: 30 });
+  await fixture.append(Array.from({ length: 100 }, (_, i) => pageview(i)));
+  await drainLogToMaster(fixture.context);
   assert.deepEqual(
-    takeSnapshot(house.dataDir).files.map((file) => file.rows),
+    takeSnapshot(fixture.dataDir).files.map((file) => file.rows),
     [30, 30, 30, 10],
   );
 });

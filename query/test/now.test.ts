@@ -25,7 +25,7 @@ interface Given {
 }
 
 /** A query layer over a log in memory, with a clock that is set. */
-class House {
+class Fixture {
   nowMs = start;
   readonly log: MemoryLog;
   readonly #server: Promise<TestServer>;
@@ -78,12 +78,12 @@ function pageviewsBefore({ freshness }: Bodies['now']): number {
 }
 
 test('people now are those with a pageview in the last five minutes, each once; six minutes later there is no one', async (t) => {
-  const house = new House(t);
-  await house.view('u1', home);
-  await house.view('u1', about);
-  await house.view('u2', about);
-  await house.view('u3', 'https://elsewhere.example/');
-  const { data, accuracy } = await house.askAfter(4);
+  const fixture = new Fixture(t);
+  await fixture.view('u1', home);
+  await fixture.view('u1', about);
+  await fixture.view('u2', about);
+  await fixture.view('u3', 'https://elsewhere.example/');
+  const { data, accuracy } = await fixture.askAfter(4);
   assert.deepEqual(data, {
     domain: 'example.org',
     from: '2026-01-03T11:55:00.000Z',
@@ -102,34 +102,34 @@ test('people now are those with a pageview in the last five minutes, each once; 
     rewritten: 0,
     waitingExclusions: 0,
   });
-  house.nowMs += 4 * minuteMs;
-  await house.view('u2', home);
-  assert.equal((await house.askAfter(5)).data.visitors, 2);
-  house.nowMs += 2 * minuteMs;
-  assert.deepEqual((await house.ask()).data.pages, [{ url: home, visitors: 1 }]);
-  assert.equal((await house.ask('domain=example.org&minutes=7')).data.visitors, 2);
-  house.nowMs += 4 * minuteMs;
-  const later = await house.ask();
+  fixture.nowMs += 4 * minuteMs;
+  await fixture.view('u2', home);
+  assert.equal((await fixture.askAfter(5)).data.visitors, 2);
+  fixture.nowMs += 2 * minuteMs;
+  assert.deepEqual((await fixture.ask()).data.pages, [{ url: home, visitors: 1 }]);
+  assert.equal((await fixture.ask('domain=example.org&minutes=7')).data.visitors, 2);
+  fixture.nowMs += 4 * minuteMs;
+  const later = await fixture.ask();
   assert.deepEqual([later.data.visitors, later.data.pages], [0, []]);
 });
 
 test('what is only imported now, or only arrived before, is not now; nor are bots and URLs that are refused', async (t) => {
-  const house = new House(t);
-  await house.view('old-log', home, { timestamp: start - 6 * minuteMs });
-  await house.view('late-reader', home, { receivedAt: start - 6 * minuteMs });
-  await house.view('from-the-future', home, {
+  const fixture = new Fixture(t);
+  await fixture.view('old-log', home, { timestamp: start - 6 * minuteMs });
+  await fixture.view('late-reader', home, { receivedAt: start - 6 * minuteMs });
+  await fixture.view('from-the-future', home, {
     timestamp: start + 600 * minuteMs,
     receivedAt: start + 600 * minuteMs,
   });
-  await house.view('bot', home, { userAgent: 'Googlebot/2.1 (+http://www.google.com/bot.html)' });
-  await house.view('refused', 'https://www.example.org:99999/');
-  house.log.put('pageviews/0', Buffer.from('not a fact'));
-  await house.view('u1', home, { timestamp: start - 4 * minuteMs });
-  assert.equal((await house.askAfter(7)).data.visitors, 1);
+  await fixture.view('bot', home, { userAgent: 'Googlebot/2.1 (+http://www.google.com/bot.html)' });
+  await fixture.view('refused', 'https://www.example.org:99999/');
+  fixture.log.put('pageviews/0', Buffer.from('not a fact'));
+  await fixture.view('u1', home, { timestamp: start - 4 * minuteMs });
+  assert.equal((await fixture.askAfter(7)).data.visitors, 1);
 });
 
 test('exclusions of the generation leave pageviews out, those that wait do not and are counted', async (t) => {
-  const house = new House(t, {
+  const fixture = new Fixture(t, {
     batch: {
       exclusions: [
         { by: 'visitor', value: 'colleague' },
@@ -141,19 +141,19 @@ test('exclusions of the generation leave pageviews out, those that wait do not a
     },
     realtime: { exclusions: 1 },
   });
-  await house.view('colleague', home);
-  await house.view('u2', `${home}admin/x`);
-  await house.view('u3', home, { importId: 'import-1' });
-  await house.view('u4', home, { userAgent: 'uptime check' });
-  await house.view('u1', about, { timestamp: start - 2 * minuteMs });
-  await house.view('u1', home);
-  const { data, accuracy } = await house.askAfter(6);
+  await fixture.view('colleague', home);
+  await fixture.view('u2', `${home}admin/x`);
+  await fixture.view('u3', home, { importId: 'import-1' });
+  await fixture.view('u4', home, { userAgent: 'uptime check' });
+  await fixture.view('u1', about, { timestamp: start - 2 * minuteMs });
+  await fixture.view('u1', home);
+  const { data, accuracy } = await fixture.askAfter(6);
   assert.deepEqual(data.pages, [{ url: home, visitors: 1 }]);
   assert.equal(accuracy.waitingExclusions, 1);
 });
 
 test('ids that edges join are one person, before the batch cut and after it', async (t) => {
-  const house = new House(t, {
+  const fixture = new Fixture(t, {
     batch: { mapping: new Map([['b', 'a']]) },
     realtime: {
       edges: [
@@ -162,34 +162,34 @@ test('ids that edges join are one person, before the batch cut and after it', as
       ],
     },
   });
-  for (const visitor of ['a', 'b', 'c', 'd']) await house.view(visitor, home);
-  const { data, accuracy } = await house.askAfter(4);
+  for (const visitor of ['a', 'b', 'c', 'd']) await fixture.view(visitor, home);
+  const { data, accuracy } = await fixture.askAfter(4);
   assert.deepEqual(data.pages, [{ url: home, visitors: 2 }]);
   assert.equal(data.visitors, 2);
   assert.deepEqual([accuracy.rewritten, accuracy.exact], [1, true]);
 });
 
 test('a retraction that waits makes the number inexact', async (t) => {
-  const house = new House(t, {
+  const fixture = new Fixture(t, {
     batch: { mapping: new Map([['b', 'a']]) },
     realtime: {
       edges: [{ type: 'retract', a: 'b', b: 'a', timestamp: start, eventId: 'e1', offset: offset(0) }],
     },
   });
-  await house.view('a', home);
-  assert.equal((await house.askAfter(1)).accuracy.exact, false);
+  await fixture.view('a', home);
+  assert.equal((await fixture.askAfter(1)).accuracy.exact, false);
 });
 
 test('a restart changes nothing, however many pageviews came in the last minutes', async (t) => {
   const log = new MemoryLog(2);
   log.batchRecords = 1_000;
-  const before = new House(t, { log });
+  const before = new Fixture(t, { log });
   const recent = { timestamp: start - minuteMs, receivedAt: start - minuteMs };
   await before.view('first', home, recent);
   for (let i = 0; i < 12_000; i++) await before.view(`u${i}`, `${home}${i % 50}`, recent);
   for (let i = 0; i < 3; i++) {
-    const house = i === 0 ? before : new House(t, { log });
-    const { data, accuracy } = await house.askAfter(12_001, 'domain=example.org&limit=3');
+    const fixture = i === 0 ? before : new Fixture(t, { log });
+    const { data, accuracy } = await fixture.askAfter(12_001, 'domain=example.org&limit=3');
     assert.equal(data.visitors, 12_001);
     assert.equal(data.more, true);
     assert.deepEqual(
@@ -203,22 +203,22 @@ test('a restart changes nothing, however many pageviews came in the last minutes
 test('after a long history only the end of the log is read', async (t) => {
   const log = new MemoryLog(1);
   log.batchRecords = 1_000;
-  const house = new House(t, { log });
+  const fixture = new Fixture(t, { log });
   const old = { timestamp: start - 600 * minuteMs, receivedAt: start - 600 * minuteMs };
   await log.append(recordsOf(Array.from({ length: 6_000 }, () => pageview('u0', home, old))));
   await log.trim({ 'pageviews/0': offset(500), 'equivs/0': offset(0) });
-  await house.view('u1', home);
-  const { data, accuracy } = await house.askAfter(6_001);
+  await fixture.view('u1', home);
+  const { data, accuracy } = await fixture.askAfter(6_001);
   assert.deepEqual([data.visitors, accuracy.exact], [1, true]);
 });
 
 test('memory is bounded, and an answer says from when on it is whole', async (t) => {
-  const house = new House(t, { maxViews: 10 });
+  const fixture = new Fixture(t, { maxViews: 10 });
   for (let i = 0; i < 25; i++) {
-    house.nowMs += 1_000;
-    await house.view(`u${i}`, home);
+    fixture.nowMs += 1_000;
+    await fixture.view(`u${i}`, home);
   }
-  const { data, accuracy } = await house.askAfter(25);
+  const { data, accuracy } = await fixture.askAfter(25);
   assert.equal(data.visitors, 10);
   assert.equal(accuracy.exact, false);
   assert.equal(accuracy.coveredFrom, new Date(start + 15_001).toISOString());
@@ -228,25 +228,25 @@ test('memory is bounded, and an answer says from when on it is whole', async (t)
 test('while the log cannot be read the answer is 503, and the next question tries again', async (t) => {
   let opened = 0;
   const log = new MemoryLog(2);
-  const house = new House(t, {
+  const fixture = new Fixture(t, {
     log,
     open: async () => {
       if (++opened === 1) throw new SwaError('log.unavailable', 'no broker answers');
       return log;
     },
   });
-  await house.view('u1', home);
-  const refused = await house.get();
+  await fixture.view('u1', home);
+  const refused = await fixture.get();
   assert.equal(refused.status, 503);
   assert.equal(((await refused.json()) as { type: string }).type, 'urn:swa:problem:not-ready');
-  assert.equal((await house.askAfter(1)).data.visitors, 1);
+  assert.equal((await fixture.askAfter(1)).data.visitors, 1);
 });
 
 test('an answer about now is not kept, is a table of pages in CSV, and refuses what makes no sense', async (t) => {
-  const house = new House(t);
-  await house.view('u1', home);
-  await house.askAfter(1);
-  const csv = await house.get('domain=example.org', { Accept: 'text/csv' });
+  const fixture = new Fixture(t);
+  await fixture.view('u1', home);
+  await fixture.askAfter(1);
+  const csv = await fixture.get('domain=example.org', { Accept: 'text/csv' });
   assert.equal(await csv.text(), `url,visitors\r\n${home},1\r\n`);
   assert.deepEqual([csv.headers.get('etag'), csv.headers.get('cache-control')], [null, 'no-store']);
   for (const [query, parameter] of [
@@ -256,7 +256,7 @@ test('an answer about now is not kept, is a table of pages in CSV, and refuses w
     ['domain=example.org&limit=101', 'limit'],
     ['', 'domain'],
   ]) {
-    const response = await house.get(query);
+    const response = await fixture.get(query);
     assert.equal(response.status, 400, query);
     assert.equal(((await response.json()) as { parameter: string }).parameter, parameter);
   }

@@ -30,18 +30,18 @@ function views(count: number): Fact[] {
 
 /** A worker that has caught up in more than one commit. */
 async function atWork(t: TestContext): Promise<Harness> {
-  const house = new Harness(t, 1);
-  house.start();
+  const harness = new Harness(t, 1);
+  harness.start();
   for (let round = 0; round < 3; round++) {
-    await house.append(...views(50));
-    await house.untilCaughtUp(genesis);
+    await harness.append(...views(50));
+    await harness.untilCaughtUp(genesis);
   }
-  return house;
+  return harness;
 }
 
 /** Damages the root page of a tree on disk. */
-function damage(house: Harness, tree: keyof typeof rootAt): void {
-  const fd = openSync(dataFile(storeDir(house.dataDir, genesis, partition)), 'r+');
+function damage(harness: Harness, tree: keyof typeof rootAt): void {
+  const fd = openSync(dataFile(storeDir(harness.dataDir, genesis, partition)), 'r+');
   const metas = [0, 1].map((page) => {
     const bytes = Buffer.alloc(pageBytes);
     readSync(fd, bytes, 0, pageBytes, page * pageBytes);
@@ -62,12 +62,12 @@ function requireRebuilding(read: () => unknown): void {
 
 for (const tree of ['cells', 'free'] as const) {
   test(`a damaged page that a commit meets (${tree}): the store is made again, and the worker goes on`, async (t) => {
-    const house = await atWork(t);
-    damage(house, tree);
-    await house.append(...views(50));
-    await eventually('the worker to notice', () => house.errors.length > 0);
-    await house.untilCaughtUp(genesis);
-    assert.ok(house.errors.every((error) => hasCode(error, 'realtime.corrupt')));
+    const harness = await atWork(t);
+    damage(harness, tree);
+    await harness.append(...views(50));
+    await eventually('the worker to notice', () => harness.errors.length > 0);
+    await harness.untilCaughtUp(genesis);
+    assert.ok(harness.errors.every((error) => hasCode(error, 'realtime.corrupt')));
   });
 }
 
@@ -80,43 +80,43 @@ const reads: Record<string, (view: LocalRealtimeView) => unknown> = {
 
 for (const [what, read] of Object.entries(reads)) {
   test(`a damaged page that a reader of ${what} meets: it is told to come again, and the store is made again`, async (t) => {
-    const house = await atWork(t);
-    const snapshot = house.realtime.snapshot();
+    const harness = await atWork(t);
+    const snapshot = harness.realtime.snapshot();
     assert.ok(snapshot !== undefined);
-    damage(house, 'cells');
+    damage(harness, 'cells');
     requireRebuilding(() => read(snapshot));
     snapshot.release();
-    await eventually('the worker to hear of it', () => house.errors.length > 0);
-    await house.untilCaughtUp(genesis);
+    await eventually('the worker to hear of it', () => harness.errors.length > 0);
+    await harness.untilCaughtUp(genesis);
   });
 }
 
 for (const tree of ['cells', 'free'] as const) {
   test(`a damaged page (${tree}) is found when the store is opened, before anything else meets it`, async (t) => {
-    const house = await atWork(t);
-    await house.stop();
-    damage(house, tree);
-    house.start();
-    await house.append(...views(50));
-    await house.untilCaughtUp(genesis);
-    assert.deepEqual(house.errors, []);
+    const harness = await atWork(t);
+    await harness.stop();
+    damage(harness, tree);
+    harness.start();
+    await harness.append(...views(50));
+    await harness.untilCaughtUp(genesis);
+    assert.deepEqual(harness.errors, []);
   });
 }
 
 test('a damaged page that the first look of a snapshot meets, or of another worker', async (t) => {
-  const house = await atWork(t);
-  await house.stop();
-  damage(house, 'cells');
-  requireRebuilding(() => house.realtime.snapshot());
-  assert.equal(readStoreState(storeDir(house.dataDir, genesis, partition)), undefined);
-  house.start();
-  await house.untilCaughtUp(genesis);
+  const harness = await atWork(t);
+  await harness.stop();
+  damage(harness, 'cells');
+  requireRebuilding(() => harness.realtime.snapshot());
+  assert.equal(readStoreState(storeDir(harness.dataDir, genesis, partition)), undefined);
+  harness.start();
+  await harness.untilCaughtUp(genesis);
 });
 
 test("another worker's store is not opened to see how far it is: its owner may be about to replace it", async (t) => {
-  const house = await atWork(t);
-  await house.stop();
-  const dir = storeDir(house.dataDir, genesis, partition);
+  const harness = await atWork(t);
+  await harness.stop();
+  const dir = storeDir(harness.dataDir, genesis, partition);
   const lockFile = join(dir, 'lock.mdb');
   rmSync(lockFile);
   assert.equal(readStoreState(dir)?.next, 150);

@@ -16,9 +16,9 @@ import { eventually } from '../../test/eventually.js';
 import { tempDir } from '../../test/temp-dir.js';
 
 test('five views published and pruned during one slow hand-over: what the pointer names stays, the rest goes', async (t) => {
-  const house = new Harness(t);
-  const { dataDir } = house;
-  const empty = await emptyView(house);
+  const harness = new Harness(t);
+  const { dataDir } = harness;
+  const empty = await emptyView(harness);
   const onDisk = (id: ViewId): void => {
     cpSync(empty, viewPath(dataDir, id), { recursive: true });
     const meta = readMeta(empty);
@@ -26,7 +26,7 @@ test('five views published and pruned during one slow hand-over: what the pointe
     writeFileSync(join(viewPath(dataDir, id), fileNames.meta), renamed);
   };
   const named = (): ViewId[] => {
-    const { serving, next } = house.pointer() ?? {};
+    const { serving, next } = harness.pointer() ?? {};
     return [serving, next].filter((id) => id !== undefined);
   };
   const unheld: string[] = [];
@@ -37,27 +37,27 @@ test('five views published and pruned during one slow hand-over: what the pointe
   let moves = 0;
   onDisk(genesis);
   createCurrent(dataDir, genesis);
-  await house.append(
+  await harness.append(
     ...Array.from({ length: 6_000 }, (_, i) => pageview(`cookie:${i}`, `http://example.com/${i % 300}`)),
   );
-  house.start({
+  harness.start({
     holdViews: (ids) => {
       if (moves++ > 0) checkHeld();
       holdViews(dataDir, 'speed', ids);
       checkHeld();
     },
   });
-  await house.untilCaughtUp(genesis);
+  await harness.untilCaughtUp(genesis);
 
-  const start = zeroOffsets(house.log.partitions);
+  const start = zeroOffsets(harness.log.partitions);
   const published: ViewId[] = [];
   for (let number = 1; number <= 5; number++) {
-    const id = house.publish(number, start); // from the very beginning: much to catch up with
+    const id = harness.publish(number, start); // from the very beginning: much to catch up with
     onDisk(id);
     writeCurrent(dataDir, id);
     published.push(id);
-    await eventually('the hand-over to begin', () => house.pointer()?.next !== undefined);
-    assert.equal(house.pointer()?.serving, genesis, 'the hand-over is too fast for this test');
+    await eventually('the hand-over to begin', () => harness.pointer()?.next !== undefined);
+    assert.equal(harness.pointer()?.serving, genesis, 'the hand-over is too fast for this test');
     prune(dataDir, 1);
     for (const each of named()) assert.ok(existsSync(viewPath(dataDir, each)), `${each} was removed`);
   }
@@ -65,13 +65,13 @@ test('five views published and pruned during one slow hand-over: what the pointe
   assert.deepEqual(named(), [genesis, first]);
   assert.ok(second !== undefined && !existsSync(viewPath(dataDir, second)), 'nobody needs the second');
 
-  await eventually('the first hand-over', () => house.pointer()?.serving === first);
+  await eventually('the first hand-over', () => harness.pointer()?.serving === first);
   assert.deepEqual(prune(dataDir, 1), [genesis]);
   const last = published.at(-1);
-  await eventually('the last hand-over', () => house.pointer()?.serving === last);
+  await eventually('the last hand-over', () => harness.pointer()?.serving === last);
   assert.deepEqual(prune(dataDir, 1), [first]);
   assert.deepEqual(unheld, [], 'the pointer named views that were not held');
-  assert.deepEqual(house.errors, []);
+  assert.deepEqual(harness.errors, []);
 });
 
 /** The directory of a complete view: pruning must leave one that can be opened. */

@@ -45,7 +45,7 @@ export const brokerLayers: readonly Layer[] = [
     broker.signal('SIGCONT');
   }),
   onBroker('kill -9 of the Kafka broker and of the system', 1 / 3, async (broker, trial, random) => {
-    await Promise.all([broker.stop('SIGKILL'), delay(random(200)).then(() => trial.house.kill('all'))]);
+    await Promise.all([broker.stop('SIGKILL'), delay(random(200)).then(() => trial.system.kill('all'))]);
     await broker.resume();
   }),
 ];

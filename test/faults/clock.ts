@@ -6,7 +6,7 @@ import { readStatus, roles } from '../../lib/process/status.js';
 import { listRuns } from '../../serving/batch-runs.js';
 import { currentIfAny } from '../../serving/current.js';
 import { eventually } from '../eventually.js';
-import { readLog } from './house.js';
+import { readLog } from './system-under-test.js';
 import type { Layer } from './layer.js';
 import { requested } from './load.js';
 import { Shim, shimSkip } from './shim.js';
@@ -42,7 +42,7 @@ const clockJumps: Layer = {
         };
       },
     });
-    const { house, history } = trial;
+    const { system, history } = trial;
     assert.ok(shim !== undefined);
     const clock = shim;
     let aheadSeconds = 0;
@@ -56,24 +56,24 @@ const clockJumps: Layer = {
         () => history.acknowledgedCount >= acknowledged + 40 || undefined,
         soonMs,
       );
-      const before = [currentIfAny(house.dataDir), currentIfAny(house.dataDir)];
+      const before = [currentIfAny(system.dataDir), currentIfAny(system.dataDir)];
       for (const i of before.keys()) {
-        before[i] = currentIfAny(house.dataDir);
+        before[i] = currentIfAny(system.dataDir);
         await eventually(
           'a scheduled run',
-          () => currentIfAny(house.dataDir) !== before[i] || undefined,
+          () => currentIfAny(system.dataDir) !== before[i] || undefined,
           soonMs,
         );
       }
       const isListedLast = (): boolean => {
-        const last = listRuns(house.dataDir).findLast(({ outcome }) => outcome === 'published');
+        const last = listRuns(system.dataDir).findLast(({ outcome }) => outcome === 'published');
         return last !== undefined && Math.abs(last.startedAt - now()) < soonMs;
       };
       await eventually('the last run is listed as the last', isListedLast, soonMs); // its record is written after CURRENT has moved
       let seen: unknown;
       const isShown = async (): Promise<true | undefined> => {
-        const answer = await requested(`${house.origin}${question}`);
-        const entries = readStatus(house.dataDir);
+        const answer = await requested(`${system.origin}${question}`);
+        const entries = readStatus(system.dataDir);
         seen = { now: now(), text: answer?.text, entries };
         if (answer?.status !== 200) return undefined;
         const { complete, realtime } = freshnessSchema.parse(JSON.parse(answer.text)).freshness;
@@ -110,7 +110,7 @@ const clockJumps: Layer = {
         });
         times.push(now());
         const [least, most] = [Math.min(...times), Math.max(...times)];
-        const { log } = await house.withLog(readLog);
+        const { log } = await system.withLog(readLog);
         const recent = log.filter(({ fact }) => fact.receivedAt >= beganAt);
         assert.ok(recent.length > 0);
         for (const { fact } of recent)

@@ -101,15 +101,15 @@ const damagedSpeed: Layer = {
           const number = seed + round;
           if (random(2) === 0) await trial.askForRun();
           await delay(400 + random(800));
-          await trial.house.kill('all');
+          await trial.system.kill('all');
           const target = targets[number % targets.length] ?? '';
-          const files = speedFiles(trial.house.dataDir).filter((file) => basename(file) === target);
+          const files = speedFiles(trial.system.dataDir).filter((file) => basename(file) === target);
           const path = files[random(files.length)];
           assert.ok(path !== undefined, `the speed layer keeps no ${target}`);
           // Every damage to every target in turn: all damages in as many rounds, all pairs in thrice as many.
           const turn = Math.floor(number / targets.length) + 2 * (number % targets.length);
           const [name, damage] = damages[turn % damages.length] ?? ['', () => undefined];
-          t.diagnostic(`${path.slice(trial.house.dataDir.length + 1)}: ${name}`);
+          t.diagnostic(`${path.slice(trial.system.dataDir.length + 1)}: ${name}`);
           damage(path, random);
           return true;
         }),

@@ -18,7 +18,7 @@ import { readCurrent } from '../../serving/current.js';
 import { assertViewEquals } from '../oracle/compare.js';
 import { checkHistory } from './checker.js';
 import { History } from './history.js';
-import { readLog, readMasterRows, withDropped } from './house.js';
+import { readLog, readMasterRows, withDropped } from './system-under-test.js';
 import type { Layer, LayerRun } from './layer.js';
 import type { Random } from './load.js';
 import { assertInOrder, checkOrder } from './order.js';

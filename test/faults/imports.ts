@@ -20,15 +20,15 @@ const killImport: Layer = {
     return {
       round: (random, number) =>
         trial.round(random, async () => {
-          const { house, history } = trial;
-          await house.kill('all');
+          const { system, history } = trial;
+          await system.kill('all');
           const facts = makeFacts(random, `import ${number}`, factsInFile);
-          const path = join(house.dataDir, '..', `facts-${number}.ndjson`);
+          const path = join(system.dataDir, '..', `facts-${number}.ndjson`);
           writeFileSync(path, facts.map((fact) => `${JSON.stringify(fact)}\n`).join(''));
           let killed = 0;
           for (;;) {
             history.sending(facts);
-            const child = house.spawn(['import', '--format', 'ndjson', path]);
+            const child = system.spawn(['import', '--format', 'ndjson', path]);
             const ended = once(child, 'close');
             // The first line it says comes when it has the log.
             if (child.stderr !== null) await once(child.stderr, 'data');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { currentIfAny } from '../../serving/current.js';
 import { eventually } from '../eventually.js';
-import { childrenOf, rolesApart } from './house.js';
+import { childrenOf, rolesApart } from './system-under-test.js';
 import type { Layer } from './layer.js';
 import type { Random } from './load.js';
 import { Shim, shimSkip, type Order } from './shim.js';
@@ -40,7 +40,7 @@ const killAll = onOneTrial({
   hurt: async (trial, random) => {
     if (random(2) === 0) await trial.askForRun();
     await delay(random(1_200));
-    await trial.house.kill('all');
+    await trial.system.kill('all');
     return true;
   },
 });
@@ -54,7 +54,7 @@ const killRole = onOneTrial({
   hurt: async (trial, random, number) => {
     if (random(2) === 0) await trial.askForRun();
     await delay(random(1_000));
-    await trial.house.kill(rolesApart[number % rolesApart.length] ?? 'speed');
+    await trial.system.kill(rolesApart[number % rolesApart.length] ?? 'speed');
     await delay(random(300));
     return true;
   },
@@ -70,16 +70,16 @@ const stopRole = onOneTrial({
     const role = rolesApart[number % rolesApart.length] ?? 'speed';
     if (random(2) === 0) await trial.askForRun();
     await delay(random(500));
-    trial.house.signal(role, 'SIGSTOP');
+    trial.system.signal(role, 'SIGSTOP');
     await delay(300 + random(2_000));
-    trial.house.signal(role, 'SIGCONT');
+    trial.system.signal(role, 'SIGCONT');
     return true;
   },
 });
 
 /** A run's process, some time into its work; undefined when it was through before. */
 async function runningChild(trial: Trial, random: Random): Promise<number | undefined> {
-  const parent = trial.house.pid('all');
+  const parent = trial.system.pid('all');
   const child = await eventually('a batch run', async () => {
     const [first] = childrenOf(parent);
     if (first === undefined) await trial.askForRun();
@@ -109,7 +109,7 @@ const killParent = onOneTrial({
   roles: 'together',
   hurt: async (trial, random) => {
     const child = await runningChild(trial, random);
-    await trial.house.kill('all');
+    await trial.system.kill('all');
     if (child === undefined) return false;
     const end = (): true | undefined => (isAlive(child) ? undefined : true);
     await eventually(`the end of batch run ${child}, whose parent is gone`, end, childEndsMs);
@@ -137,15 +137,15 @@ const killHandOver = onOneTrial({
   skip: false,
   roles: 'together',
   hurt: async (trial, random) => {
-    const before = currentIfAny(trial.house.dataDir);
+    const before = currentIfAny(trial.system.dataDir);
     await eventually('a run is asked for', async () => (await trial.askForRun()) || undefined);
     const isNew = (): boolean => {
-      const current = currentIfAny(trial.house.dataDir);
+      const current = currentIfAny(trial.system.dataDir);
       return current !== undefined && current !== before;
     };
     await eventually('a new batch view', isNew, runsMs);
     await delay(random(250));
-    await trial.house.kill('all');
+    await trial.system.kill('all');
     return true;
   },
 });

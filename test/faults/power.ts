@@ -17,7 +17,7 @@ import { drainLogToMaster } from '../../master-data/role.js';
 import { eventually } from '../eventually.js';
 import { checkHistory } from './checker.js';
 import { CrashedDisk } from './crashed-disk.js';
-import { readLog, readMasterRows, withDropped } from './house.js';
+import { readLog, readMasterRows, withDropped } from './system-under-test.js';
 import { steps } from './kills.js';
 import type { Layer } from './layer.js';
 import type { Random } from './load.js';
@@ -41,17 +41,17 @@ const simulated: Layer = {
         return shim.env({ log: 'with bytes' });
       },
     });
-    const { house } = trial;
+    const { system } = trial;
     assert.ok(shim !== undefined);
     const seen = shim;
-    const disk = new CrashedDisk(house.dataDir);
+    const disk = new CrashedDisk(system.dataDir);
     return {
       round: (random, number) =>
         trial.round(random, async () => {
           if (random(2) === 0) await trial.askForRun();
           if (number % 2 === 0) await delay(random(1_500));
           else await untilStep(trial, seen, random);
-          await house.killAllAndChildren();
+          await system.killAllAndChildren();
           disk.take(seen.events());
           seen.forget();
           const { unsure } = disk;
@@ -59,7 +59,7 @@ const simulated: Layer = {
           for (let i = 1; i < statesOfCut; i++)
             await checkState(trial, disk, random, i === 1 ? 'undone' : 'any');
           disk.cut(random, random(3) === 0 ? 'undone' : 'any');
-          becomeAnotherBoot(house.dataDir);
+          becomeAnotherBoot(system.dataDir);
           return unsure > 0;
         }),
     };
@@ -81,23 +81,23 @@ async function untilStep(trial: Trial, shim: Shim, random: Random): Promise<void
 
 /** Without the whole system: the log is opened and brought into the master dataset. */
 async function checkState(
-  { house, history }: Trial,
+  { system, history }: Trial,
   disk: CrashedDisk,
   random: Random,
   fate: 'undone' | 'any',
 ): Promise<void> {
-  const dataDir = join(house.dataDir, '..', 'state');
+  const dataDir = join(system.dataDir, '..', 'state');
   mkdirSync(dataDir, { mode: 0o700 });
   disk.writeTo(dataDir, random, fate);
   becomeAnotherBoot(dataDir);
-  const config = { ...house.config, dataDir };
+  const config = { ...system.config, dataDir };
   openDataDir(config);
   const log = await openLogWriter(config, systemClock);
   try {
     await drainLogToMaster({ config, clock: systemClock }, { log });
     const master = await readMasterRows(dataDir);
     const stored = withDropped({ ...(await readLog(log)), master }, history);
-    assertNone(checkHistory(history, stored, house.counting, []));
+    assertNone(checkHistory(history, stored, system.counting, []));
   } finally {
     await log.close();
   }
@@ -177,10 +177,10 @@ const ext4: Layer = {
           if (random(2) === 0) await trial.askForRun();
           await delay(random(1_500));
           disk.off();
-          await trial.house.killAllAndChildren();
+          await trial.system.killAllAndChildren();
           disk.leave();
           disk.on();
-          becomeAnotherBoot(trial.house.dataDir);
+          becomeAnotherBoot(trial.system.dataDir);
           return true;
         }),
     };

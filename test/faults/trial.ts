@@ -6,7 +6,7 @@ import type { Offsets } from '../../log/log.js';
 import { eventually } from '../eventually.js';
 import { checkHistory, type Finding } from './checker.js';
 import { History, type Answered } from './history.js';
-import { FaultsHouse, rolesApart, type HouseOptions, type Part } from './house.js';
+import { SystemUnderTest, rolesApart, type SystemOptions, type Part } from './system-under-test.js';
 import { Load, askOne, requested, type Random } from './load.js';
 
 /** Answers are held against the oracle at so many of a round's cuts, evenly spread: each costs a count of everything. */
@@ -16,7 +16,7 @@ const recoveryMs = 90_000;
 const [factsBefore, factsAfter] = [60, 20];
 
 export class Trial {
-  readonly house: FaultsHouse;
+  readonly system: SystemUnderTest;
   readonly history = new History();
   readonly #parts: readonly Part[];
   #answersSeen = 0;
@@ -25,10 +25,10 @@ export class Trial {
   static async start(
     t: TestContext,
     layout: 'together' | 'apart',
-    options: HouseOptions = {},
+    options: SystemOptions = {},
   ): Promise<Trial> {
-    const house = await FaultsHouse.make(t, options);
-    const trial = new Trial(house, layout === 'together' ? ['all'] : rolesApart);
+    const system = await SystemUnderTest.make(t, options);
+    const trial = new Trial(system, layout === 'together' ? ['all'] : rolesApart);
     t.after(() => {
       const { acknowledgedCount, answers, refused } = trial.history;
       t.diagnostic(
@@ -39,21 +39,21 @@ export class Trial {
     return trial;
   }
 
-  private constructor(house: FaultsHouse, parts: readonly Part[]) {
-    this.house = house;
+  private constructor(system: SystemUnderTest, parts: readonly Part[]) {
+    this.system = system;
     this.#parts = parts;
   }
 
   /** What a supervisor does. */
   startMissing(): void {
-    this.house.restartEnded();
-    for (const part of this.#parts) if (!this.house.isRunning(part)) this.house.start(part);
+    this.system.restartEnded();
+    for (const part of this.#parts) if (!this.system.isRunning(part)) this.system.start(part);
   }
 
   /** A round: `hurt` under load, then everything must come right. Returns what `hurt` returns. */
   async round<T>(random: Random, hurt: () => Promise<T>): Promise<T> {
     await this.settle();
-    const load = new Load(() => this.house, this.history, random, `r${this.#round++}`);
+    const load = new Load(() => this.system, this.history, random, `r${this.#round++}`);
     let result: T;
     try {
       await this.#untilMoved(factsBefore);
@@ -85,31 +85,31 @@ export class Trial {
     let last: unknown;
     const isSettled = async (): Promise<true | undefined> => {
       this.startMissing();
-      const answer = await askOne(this.house.origin, 'settle', this.history, () => 0);
+      const answer = await askOne(this.system.origin, 'settle', this.history, () => 0);
       if (answer === false) return undefined;
-      end ??= await this.house.withLog((log) => log.latest()); // a writer that answers has repaired the end
+      end ??= await this.system.withLog((log) => log.latest()); // a writer that answers has repaired the end
       last = { end, freshness: answer.freshness };
       return reaches(answer.freshness.realtime?.cut ?? {}, end) || undefined;
     };
     try {
       await eventually('answers of everything in the log', isSettled, recoveryMs);
     } catch (error) {
-      const ends = this.#parts.map((part) => `${part}: ${this.house.said(part)}`);
+      const ends = this.#parts.map((part) => `${part}: ${this.system.said(part)}`);
       throw new Error(`no recovery; last seen ${JSON.stringify(last)}\n${ends.join('\n')}`, { cause: error });
     }
   }
 
   async check(): Promise<void> {
-    const stored = await this.house.stored(this.history);
+    const stored = await this.system.stored(this.history);
     const recent = this.history.answers.slice(this.#answersSeen);
     this.#answersSeen = this.history.answers.length;
-    const findings = checkHistory(this.history, stored, this.house.counting, sampleOf(recent));
+    const findings = checkHistory(this.history, stored, this.system.counting, sampleOf(recent));
     assertNone(findings);
   }
 
   /** Asks for a batch run; false when it was not taken on. */
   async askForRun(): Promise<boolean> {
-    const answer = await requested(`${this.house.origin}/v1/batches`, { method: 'POST' });
+    const answer = await requested(`${this.system.origin}/v1/batches`, { method: 'POST' });
     return answer?.status === 202;
   }
 }

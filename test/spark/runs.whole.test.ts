@@ -8,7 +8,7 @@ import { advanceErasures } from '../../batch/erasing.js';
 import { auditViews } from '../../batch/recomputed-view.js';
 import { runBatch } from '../../batch/run.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
-import { makeHouse, store, testClock } from '../../batch/test/house.js';
+import { makeDataDir, store, testClock } from '../../batch/test/data-dir.js';
 import type { Fact } from '../../facts/fact.js';
 import { makeRules } from '../../facts/rules.js';
 import { assetPath } from '../../lib/files/assets.js';
@@ -58,8 +58,8 @@ function facts(from: number): Fact[] {
   ]).flat();
 }
 
-async function house(): Promise<Config> {
-  const config = makeHouse({ batchEngine: 'spark', sparkSubmit: [...sparkSubmit], lgK: 10 });
+async function dataDirWithFacts(): Promise<Config> {
+  const config = makeDataDir({ batchEngine: 'spark', sparkSubmit: [...sparkSubmit], lgK: 10 });
   await store(config, facts(0));
   return config;
 }
@@ -68,7 +68,7 @@ test(
   'a run by Spark is published with the content hash of ours; one that is killed leaves it serving, and its Spark ends',
   { skip: skipSpark },
   async () => {
-    const config = await house();
+    const config = await dataDirWithFacts();
     const engine = {
       module: new URL('../../cluster/spark/engine.js', import.meta.url).href,
       environment: sparkEnvironment,
@@ -118,7 +118,7 @@ test(
     t.after(() => moto.close());
     await moto.makeBucket('swa');
     const config: Config = {
-      ...(await house()),
+      ...(await dataDirWithFacts()),
       store: 's3://swa/some/prefix',
       storeEndpoint: moto.endpoint,
       sparkSubmit: [...sparkSubmit, '--conf', `spark.driver.extraClassPath=${jars}/*`],
@@ -152,7 +152,7 @@ test(
     const dayMs = 86_400_000;
     const keptFrom = 19_677 * dayMs; // begins within the second day of the facts
     const retentionDays = Math.floor(testClock() / dayMs) - 19_677;
-    const config: Config = { ...(await house()), retentionDays };
+    const config: Config = { ...(await dataDirWithFacts()), retentionDays };
     const { dataDir } = config;
     const erased: Fact = {
       type: 'exclude',

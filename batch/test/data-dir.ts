@@ -11,7 +11,7 @@ import { tempDir } from '../../test/temp-dir.js';
 
 export const testClock = (): number => 1_800_000_000_000;
 
-export function makeHouse(change: Partial<Config> = {}): Config {
+export function makeDataDir(change: Partial<Config> = {}): Config {
   const dataDir = tempDir('batch');
   const config = configWith({ dataDir, partitions: 1, batchThreads: 1, batchMemory: '512MB', ...change });
   openDataDir(config);

@@ -35,7 +35,7 @@ import { tempDir } from './temp-dir.js';
 
 const main = fileURLToPath(new URL('../speed/main.js', import.meta.url));
 
-export interface SpeedHouseOptions {
+export interface SpeedClusterOptions {
   readonly seed: number;
   /** What differs from the defaults; a data directory is made. */
   readonly change: Partial<Config>;
@@ -45,11 +45,11 @@ export interface SpeedHouseOptions {
   readonly feedEveryMs: number;
 }
 
-export class SpeedHouse {
+export class SpeedCluster {
   readonly ledger: MemoryLog;
   compared = 0;
   readonly dataDir: string;
-  readonly #options: SpeedHouseOptions;
+  readonly #options: SpeedClusterOptions;
   readonly #config: Config;
   readonly #writer: LogWriter;
   readonly #realtime: Realtime;
@@ -61,18 +61,18 @@ export class SpeedHouse {
   #state: number;
   #reached: Partial<Offsets> = {};
 
-  static async open(t: TestContext, options: SpeedHouseOptions): Promise<SpeedHouse> {
+  static async open(t: TestContext, options: SpeedClusterOptions): Promise<SpeedCluster> {
     const dataDir = tempDir('workers');
     const config = configWith({ partitions: 4, lgK: 11, ...options.change, dataDir });
-    const house = new SpeedHouse(options, config, await openLogWriter(config, systemClock));
+    const cluster = new SpeedCluster(options, config, await openLogWriter(config, systemClock));
     t.after(async () => {
-      await house.#close();
+      await cluster.#close();
       rmSync(dataDir, { recursive: true, force: true });
     });
-    return house;
+    return cluster;
   }
 
-  private constructor(options: SpeedHouseOptions, config: Config, writer: LogWriter) {
+  private constructor(options: SpeedClusterOptions, config: Config, writer: LogWriter) {
     this.dataDir = config.dataDir;
     this.#options = options;
     this.#state = options.seed;

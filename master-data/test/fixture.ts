@@ -16,7 +16,7 @@ import { sqlText } from '../duckdb.js';
 import type { SnapshotFile } from '../snapshot.js';
 import { tempDir } from '../../test/temp-dir.js';
 
-export interface House {
+export interface Fixture {
   readonly dataDir: string;
   readonly context: RoleContext;
   readonly log: LogWriter;
@@ -26,7 +26,7 @@ export interface House {
 
 const urls = new UrlRules({ queryAllow: [] });
 
-export async function makeHouse(t: TestContext, change: Partial<Config> = {}): Promise<House> {
+export async function makeFixture(t: TestContext, change: Partial<Config> = {}): Promise<Fixture> {
   const dataDir = tempDir('master');
   const context = contextOf(dataDir, change);
   openDataDir(context.config);

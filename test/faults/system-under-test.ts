@@ -33,7 +33,7 @@ export type Part = 'all' | Role;
 
 export const rolesApart: readonly Part[] = ['collector', 'sink', 'speed', 'batch', 'query'];
 
-export interface HouseOptions {
+export interface SystemOptions {
   /** The folder the data directory is to lie in; a temporary one by default. */
   readonly at?: string;
   /** host:port; the embedded log by default. */
@@ -48,14 +48,14 @@ interface Running {
   readonly said: string[];
 }
 
-export class FaultsHouse {
+export class SystemUnderTest {
   readonly dataDir: string;
   readonly config: Config;
   readonly counting: Counting;
   readonly #env: Readonly<Record<string, string>>;
   readonly #running = new Map<Part, Running>();
 
-  static async make(t: TestContext, options: HouseOptions = {}): Promise<FaultsHouse> {
+  static async make(t: TestContext, options: SystemOptions = {}): Promise<SystemUnderTest> {
     const base = options.at ?? tempDir('faults');
     const dataDir = join(base, 'data');
     mkdirSync(dataDir, { recursive: true });
@@ -68,15 +68,15 @@ export class FaultsHouse {
       partitions: 2,
       ...(kafkaBroker === undefined ? {} : { kafkaBrokers: [kafkaBroker] }),
     });
-    const house = new FaultsHouse(config, {
+    const system = new SystemUnderTest(config, {
       ...(kafkaBroker === undefined ? {} : { SWA_KAFKA_BROKERS: kafkaBroker }),
       ...options.environment?.(dataDir),
     });
     t.after(async () => {
-      await house.killAll();
+      await system.killAll();
       if (options.at === undefined) rmSync(base, { recursive: true, force: true });
     });
-    return house;
+    return system;
   }
 
   private constructor(config: Config, env: Readonly<Record<string, string>>) {

@@ -1,7 +1,7 @@
 /** Several hosts and what they share, for tests: a store, and data directories that have nothing else in common. */
 import { systemClock } from '../../lib/time/clock.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
-import { contextOf } from '../../master-data/test/house.js';
+import { contextOf } from '../../master-data/test/fixture.js';
 import type { RoleContext } from '../../lib/process/role.js';
 import { BucketMaster, type BucketMasterOptions } from '../master/bucket-master.js';
 import { DirectoryStore } from '../store/directory-store.js';
