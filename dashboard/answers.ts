@@ -27,6 +27,8 @@ const freshness = object({
   realtime: maybe(
     object({ cut, lastReceivedAt: maybe(time), lagRecords: maybe(number), lagMs: maybe(number) }),
   ),
+  /** Pageviews before it are in no answer; undefined if they are kept forever. */
+  keptFrom: maybe(time),
   complete: flag,
   skippedOffsets: number,
   unreadRecords: maybe(number),
@@ -40,6 +42,8 @@ export type Available = Decoded<typeof available>;
 
 const bucket = { from: time, to: time, label: text };
 const bounds = { lower: number, upper: number, exact: flag };
+/** The period before, of the whole range or of a bucket. */
+const before = { from: time, to: time, overlap: flag };
 
 /** [from, to) in UTC ms. */
 export interface Bucket {
@@ -51,7 +55,17 @@ export interface Bucket {
 export const uniques = object({
   data: object({
     visitors: number,
-    series: asked(list(object({ ...bucket, visitors: number, ...bounds }))),
+    compare: maybe(object({ ...before, visitors: number })),
+    series: asked(
+      list(
+        object({
+          ...bucket,
+          visitors: number,
+          ...bounds,
+          compare: maybe(object({ ...before, visitors: number })),
+        }),
+      ),
+    ),
     emptyReason: maybe(text),
     available: maybe(available),
   }),
@@ -69,7 +83,15 @@ export const uniques = object({
 export type Uniques = Decoded<typeof uniques>;
 
 export const pageviews = object({
-  data: object({ pageviews: number, series: asked(list(object({ ...bucket, pageviews: number }))) }),
+  data: object({
+    pageviews: number,
+    compare: maybe(object({ ...before, pageviews: number })),
+    series: asked(
+      list(
+        object({ ...bucket, pageviews: number, compare: maybe(object({ ...before, pageviews: number })) }),
+      ),
+    ),
+  }),
 }) satisfies Decode<unknown, Bodies['pageviews']>;
 export type Pageviews = Decoded<typeof pageviews>;
 

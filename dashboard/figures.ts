@@ -2,7 +2,6 @@
 import type { Pageviews, Uniques, Visits } from './answers.js';
 import { h, setText } from './dom.js';
 import { count, share, stay, twoDigits } from './format.js';
-import type { PeriodBefore } from './period-before.js';
 
 class Figure {
   readonly element: HTMLElement;
@@ -47,22 +46,20 @@ export class Figures {
   }
 
   /** @param isPage the figures are of one page, although visits are counted for the whole domain */
-  update(
-    uniques: Uniques,
-    pageviews: Pageviews,
-    visits: Visits,
-    before: PeriodBefore | undefined,
-    isPage: boolean,
-  ): void {
-    const { visitors } = uniques.data;
-    const views = pageviews.data.pageviews;
-    const old = before && { visitors: before.people.data.visitors, views: before.views.data.pageviews };
-    this.#visitors.show(count(visitors), sureness(uniques), old && count(old.visitors));
+  update(uniques: Uniques, pageviews: Pageviews, visits: Visits, isPage: boolean): void {
+    const { visitors, compare: people } = uniques.data;
+    const { pageviews: views, compare } = pageviews.data;
+    const old = hasBefore(pageviews) && people && compare ? { people, views: compare.pageviews } : undefined;
+    this.#visitors.show(
+      count(visitors),
+      sureness(uniques),
+      old && `${count(old.people.visitors)}${old.people.overlap ? ' (no clear difference)' : ''}`,
+    );
     this.#pageviews.show(count(views), 'Exact count', old && count(old.views));
     this.#perVisitor.show(
       visitors === 0 ? '–' : twoDigits(views / visitors),
       'Average over the range',
-      old && twoDigits(old.views / old.visitors),
+      old && twoDigits(old.views / old.people.visitors),
     );
     const { bounceRate, pageviewsPerVisit, meanDuration, visits: all, bounces } = visits.data;
     const whose = isPage ? ', whole domain' : '';
@@ -80,6 +77,11 @@ export class Figures {
     show(this.#duration, meanDuration, stay, 'Average, first to last pageview');
     show(this.#bounce, bounceRate, share, `${count(bounces)} of ${count(all)} visits`);
   }
+}
+
+/** Whether there is something to compare with. */
+export function hasBefore({ data }: Pageviews): boolean {
+  return (data.compare?.pageviews ?? 0) > 0;
 }
 
 function sureness({ accuracy }: Uniques): string {

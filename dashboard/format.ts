@@ -82,6 +82,17 @@ export function rangeName({ from, to }: { readonly from: string; readonly to: st
   return `${hourName(from)} – ${hourName(to)}`;
 }
 
+/** 'on 17 May 2015, 10:00', 'on Sun 17 May 2015', 'from Mon 11 May 2015 to Sun 17 May 2015': an hour, a day or several days of a zone, UTC ms. */
+export function spanName({ from, to }: { readonly from: number; readonly to: number }, zone: string): string {
+  const first = localOf(from, zone);
+  const last = localOf(to - 1, zone).slice(0, 10);
+  if (to - from <= hourMs) return `on ${bucketName(first)}`;
+  const day = dayName(first.slice(0, 10));
+  return first.startsWith(last) ? `on ${day}` : `from ${day} to ${dayName(last)}`;
+}
+
+const hourMs = 3_600_000;
+
 function hourName(local: string): string {
   return `${Number(local.slice(8, 10))} ${monthOf(local)} ${local.slice(0, 4)}, ${local.slice(11, 16)}`;
 }

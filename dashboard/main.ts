@@ -19,10 +19,10 @@ import {
 } from './answers.js';
 import { Api, ApiProblem, Unreachable, type Params } from './api.js';
 import { BreakdownPanel } from './breakdown-panel.js';
-import { byId, icon, setAttributes } from './dom.js';
+import { byId, icon, setAttributes, setText } from './dom.js';
 import { Figures } from './figures.js';
 import { Filters } from './filters.js';
-import { count } from './format.js';
+import { clockTime, count } from './format.js';
 import { FreshnessLine } from './freshness-line.js';
 import { Headline } from './headline.js';
 import { KeyDialog } from './key-dialog.js';
@@ -31,7 +31,6 @@ import { Notice } from './notice.js';
 import { NowPanel } from './now-panel.js';
 import { PagesTable } from './pages-table.js';
 import { nameOf, readableHost } from './readable-url.js';
-import { EarlierPeriod } from './period-before.js';
 import { Refresh, type RoundResult } from './refresh.js';
 import { SeriesCard } from './series-card.js';
 import { pageviewsChart, uniquesChart } from './series-points.js';
@@ -60,10 +59,10 @@ const domainsCompared = 8;
 class Dashboard {
   readonly #keys = new KeyDialog(() => this.#keyChanged());
   readonly #api = new Api(() => this.#keys.key);
-  readonly #before = new EarlierPeriod(this.#api);
   readonly #announcer = byId('announcer', 'div');
   readonly #report = byId('report', 'div');
   readonly #visitorScope = byId('visitor-scope', 'p');
+  readonly #keptFrom = byId('kept-from', 'p');
   readonly #welcome = byId('welcome', 'div');
   readonly #headline = new Headline((compare) => this.#set({ compare }));
   readonly #freshness = new FreshnessLine((text) => this.#announce(text));
@@ -166,7 +165,6 @@ class Dashboard {
 
   #keyChanged(): void {
     this.#api.forget();
-    this.#before.forget();
     this.#now.askAgain();
     byId('forget-key', 'button').hidden = this.#keys.key === undefined;
     this.#ask();
@@ -256,27 +254,26 @@ class Dashboard {
     const ranged: Params = { from, to, tz: zone };
     const series: Params = { ...about, ...ranged, interval };
     const topPages: Params = { domain, ...ranged, limit: String(pagesListed) };
-    const [people, views, ofVisits, top, values, before] = await Promise.all([
-      this.#api.get('/v1/uniques', series, uniques, signal),
-      this.#api.get('/v1/pageviews', series, pageviews, signal),
+    const [{ people, views, asked: seriesAsked }, ofVisits, top, values] = await Promise.all([
+      this.#askSeries(series, signal),
       this.#api.get('/v1/visits', { domain, ...ranged }, visits, signal),
       this.#api.get('/v1/pages', topPages, pages, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
-      this.#before.ask(this.#state, about, nowMs, signal),
     ]);
     if (signal.aborted) return;
     this.#uniques = people;
     this.#endLoading();
-    this.#figures.update(people, views, ofVisits, before, url !== undefined);
-    this.#uniquesCard.update(uniquesChart(people, before, nowMs));
-    this.#pageviewsCard.update(pageviewsChart(people, views, before, nowMs));
+    this.#figures.update(people, views, ofVisits, url !== undefined);
+    this.#uniquesCard.update(uniquesChart(people, views, nowMs));
+    this.#pageviewsCard.update(pageviewsChart(people, views, nowMs));
     this.#pages.update(top.data.pages, url);
     this.#now.show(domain);
     if (this.#hasFailed) this.#now.serverIsBack();
     this.#hasFailed = false;
     this.#layers.showIdentity(people.accuracy);
     this.#visitorScope.hidden = people.accuracy.visitorScope !== 'day';
-    this.#showQuestions(series, topPages);
+    this.#showKeptFrom(people);
+    this.#showQuestions(seriesAsked, topPages);
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
     const subject = url === undefined ? readableHost(domain) : nameOf(url);
@@ -286,6 +283,39 @@ class Dashboard {
     if (emptyReason !== undefined) this.#notice.showEmpty(emptyReason, available, this.#state);
     else if (this.#older === undefined) this.#notice.clear();
     else this.#notice.showOlder(this.#older.available, this.#older.hasRecent, this.#state);
+  }
+
+  /**
+   * People and views by buckets, and where they are compared those of the period before, which is the server's to find. One that begins before 1970
+   * is refused: then the range is asked about alone.
+   */
+  async #askSeries(series: Params, signal: AbortSignal) {
+    const ask = async (asked: Params) => {
+      const [people, views] = await Promise.all([
+        this.#api.get('/v1/uniques', asked, uniques, signal),
+        this.#api.get('/v1/pageviews', asked, pageviews, signal),
+      ]);
+      return { people, views, asked };
+    };
+    if (!this.#state.compare) return ask(series);
+    try {
+      return await ask({ ...series, compare: 'previous' });
+    } catch (error) {
+      if (error instanceof ApiProblem && error.members['parameter'] === 'compare') return ask(series);
+      throw error;
+    }
+  }
+
+  /** Where pageviews are kept for a limited time: whether the figures reach back further. */
+  #showKeptFrom({ data, range, freshness: { keptFrom = -Infinity } }: Uniques): void {
+    const isRange = range.from < keptFrom;
+    this.#keptFrom.hidden = !isRange && (data.compare?.from ?? Infinity) >= keptFrom;
+    if (this.#keptFrom.hidden) return;
+    const what = isRange ? 'this range begins earlier' : 'the period before begins earlier';
+    setText(
+      this.#keptFrom,
+      `Pageviews are kept for a limited time: ${what}, and counts only those from ${clockTime(keptFrom, this.#state.zone)} on.`,
+    );
   }
 
   /** Undefined if no dimension is kept. The first request waits for the server's list of dimensions. */

@@ -19,7 +19,7 @@ export interface ChartPoint {
   /** 'present': begun but not ended; 'ahead': not begun, and not drawn. */
   readonly phase: 'past' | 'present' | 'ahead';
   /** The same bucket of the period before. */
-  readonly before: { readonly label: string; readonly value: number } | undefined;
+  readonly before: { readonly when: string; readonly value: number } | undefined;
 }
 
 export interface ChartData {
@@ -309,7 +309,7 @@ export function notesOn({ live, phase }: ChartPoint): readonly string[] {
 
 /** '1,020 on Sun 22 Nov 2026, 07:00', for the period before. */
 function beforeOf({ before }: ChartPoint): readonly string[] {
-  return before === undefined ? [] : [`${count(before.value)} on ${bucketName(before.label)}`];
+  return before === undefined ? [] : [`${count(before.value)} ${before.when}`];
 }
 
 const axisFont = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';

@@ -1,49 +1,55 @@
 /** Converts answers to chart data: every bucket with its layer, its phase, and the same bucket of the period before. */
 import type { Bucket, Pageviews, Uniques } from './answers.js';
+import { spanName } from './format.js';
 import { isEmptyCut } from './freshness-line.js';
-import type { PeriodBefore } from './period-before.js';
+import { hasBefore } from './figures.js';
 import type { ChartData, ChartPoint } from './series-chart.js';
 
-export function uniquesChart(people: Uniques, before: PeriodBefore | undefined, nowMs: number): ChartData {
+/** @param views answer for the same range: tells whether there is a period before */
+export function uniquesChart(people: Uniques, views: Pageviews, nowMs: number): ChartData {
   return {
     liveFrom: liveStart(people),
-    points: people.data.series.map((bucket, i) => {
-      const { visitors: value, lower, upper, exact } = bucket;
-      const old = before?.people.data.series[i];
+    points: people.data.series.map((bucket) => {
+      const { visitors: value, lower, upper, exact, compare } = bucket;
       return {
         ...placeOf(bucket, people, nowMs),
         value,
         lower,
         upper,
         exact,
-        before: old && { label: old.label, value: old.visitors },
+        before: beforeOf(compare, compare?.visitors, people, views),
       };
     }),
   };
 }
 
 /** @param people answer for the same range: tells where the layers meet */
-export function pageviewsChart(
-  people: Uniques,
-  views: Pageviews,
-  before: PeriodBefore | undefined,
-  nowMs: number,
-): ChartData {
+export function pageviewsChart(people: Uniques, views: Pageviews, nowMs: number): ChartData {
   return {
     liveFrom: liveStart(people),
-    points: views.data.series.map((bucket, i) => {
-      const { pageviews: value } = bucket;
-      const old = before?.views.data.series[i];
+    points: views.data.series.map((bucket) => {
+      const { pageviews: value, compare } = bucket;
       return {
         ...placeOf(bucket, people, nowMs),
         value,
         lower: value,
         upper: value,
         exact: true,
-        before: old && { label: old.label, value: old.pageviews },
+        before: beforeOf(compare, compare?.pageviews, people, views),
       };
     }),
   };
+}
+
+/** Undefined without such a bucket, or without views in the whole period before. */
+function beforeOf(
+  span: { readonly from: number; readonly to: number } | undefined,
+  value: number | undefined,
+  { range }: Uniques,
+  views: Pageviews,
+): ChartPoint['before'] {
+  if (span === undefined || value === undefined || !hasBefore(views)) return undefined;
+  return { when: spanName(span, range.tz), value };
 }
 
 function placeOf(

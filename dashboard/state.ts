@@ -115,17 +115,6 @@ export function rangeOf(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: 
   return { from: addDays(today, 1 - presetDays[range]), to: addDays(today, 1), interval };
 }
 
-/** The period of the same local length that ends where the range begins, in the same buckets. */
-export function rangeBefore(state: Pick<PageState, 'range' | 'zone' | 'by'>, nowMs: number): TimeRange {
-  const { range } = state;
-  const { from, interval } = rangeOf(state, nowMs);
-  if (range === '24h') return { from: rfc3339(Date.parse(from) - 24 * hourMs), to: from, interval };
-  if (typeof range === 'string') return { from: addDays(from, -presetDays[range]), to: from, interval };
-  const [start, end] = [Date.parse(`${range.from}Z`), Date.parse(`${range.to}Z`)];
-  const before = { from: new Date(start - (end - start)).toISOString().slice(0, 16), to: range.from };
-  return { ...rangeOf({ ...state, range: before }, nowMs), interval };
-}
-
 /** A custom range: the local times of two instants. */
 export function customRange(span: { readonly from: number; readonly to: number }, zone: string): CustomRange {
   return { from: localOf(span.from, zone), to: localOf(span.to, zone) };

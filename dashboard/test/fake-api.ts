@@ -39,9 +39,13 @@ export interface Behaviour {
   silent: boolean;
   /** Whether pages of cookieless sites were counted. */
   isCookieless: boolean;
+  /** Time from which pageviews are kept, UTC ms; undefined if they are kept forever. */
+  keptFrom: number | undefined;
   emptyReason: string | undefined;
   /** Range of all views of every domain; undefined if there are always some. */
   available: { readonly from: number; readonly to: number } | undefined;
+  /** Time before which no period may begin that is compared with, UTC ms. */
+  oldest: number | undefined;
   bucketMinutes: 60 | 30 | 15;
   dimensions: readonly { readonly name: string; readonly label: string; readonly title: string }[];
   /** While set, the reason why a breakdown has no values. */
@@ -63,8 +67,10 @@ const ordinary: Behaviour = {
   held: undefined,
   silent: false,
   isCookieless: false,
+  keptFrom: undefined,
   emptyReason: undefined,
   available: undefined,
+  oldest: undefined,
   bucketMinutes: 60,
   dimensions: [
     { name: 'colour', label: 'Colours', title: 'Colour of the visit' },
@@ -148,8 +154,8 @@ export class FakeApi {
     const body = this.#bodyOf(url);
     if (body === undefined) return next();
     if (!isState && request.path !== '/v1/now') {
-      const { extra, emptyReason, valuesMissing, available, domains, isCookieless } = this.does;
-      const etag = `W/"${extra}.${String(valuesMissing)}.${String(emptyReason)}.${String(available?.to)}.${domains.length}.${isCookieless}"`;
+      const { extra, emptyReason, valuesMissing, available, domains, isCookieless, keptFrom } = this.does;
+      const etag = `W/"${extra}.${String(valuesMissing)}.${String(emptyReason)}.${String(available?.to)}.${domains.length}.${isCookieless}.${String(keptFrom)}"`;
       response.set('ETag', etag);
       if (request.headers['if-none-match'] === etag) {
         this.asked.push(`304 ${request.originalUrl}`);
@@ -175,14 +181,20 @@ export class FakeApi {
         return { data: { domains, more: false }, ...frame };
       }
       case '/v1/uniques': {
-        const series = this.#series(url).map(({ size, ...bucket }) => {
+        const peopleOf = (size: number): object => {
           const visitors = Math.round(size * 0.41);
-          return { ...bucket, visitors, ...this.#bounds(visitors) };
-        });
-        const visitors =
-          Math.round(series.reduce((sum, bucket) => sum + bucket.visitors, 0) * 0.63) + this.does.extra;
+          return { visitors, ...this.#bounds(visitors) };
+        };
+        const series = this.#compared(url, peopleOf);
+        const visitors = peopleIn(this.#series(url)) + this.does.extra;
+        const earlier = this.#earlier(url);
+        const compare = earlier && {
+          ...this.#range(earlier),
+          visitors: peopleIn(this.#series(earlier)),
+          overlap: false,
+        };
         return {
-          data: { domain, visitors, ...empty, series },
+          data: { domain, visitors, compare, ...empty, series },
           accuracy: {
             relativeStandardError: 0.0081,
             maxOvercount: 3,
@@ -196,9 +208,15 @@ export class FakeApi {
         };
       }
       case '/v1/pageviews': {
-        const series = this.#series(url).map(({ size, ...bucket }) => ({ ...bucket, pageviews: size }));
-        const pageviews = series.reduce((sum, bucket) => sum + bucket.pageviews, 0) + this.does.extra;
-        return { data: { domain, pageviews, ...empty, series }, range: this.#range(url), ...frame };
+        const series = this.#compared(url, (size) => ({ pageviews: size }));
+        const pageviews = viewsIn(this.#series(url)) + this.does.extra;
+        const earlier = this.#earlier(url);
+        const compare = earlier && {
+          ...this.#range(earlier),
+          pageviews: viewsIn(this.#series(earlier)),
+          overlap: false,
+        };
+        return { data: { domain, pageviews, compare, ...empty, series }, range: this.#range(url), ...frame };
       }
       case '/v1/visits': {
         const data = { domain, visits: 31_204, bounces: 12_877, through: iso(this.#batchAt) };
@@ -310,6 +328,32 @@ export class FakeApi {
     return buckets;
   }
 
+  /** The same question about the period before; undefined if that is not asked about. */
+  #earlier(url: URL): URL | undefined {
+    if (!url.searchParams.has('compare')) return undefined;
+    const { from, to } = this.#range(url);
+    const earlier = new URL(url);
+    const start = 2 * Date.parse(from) - Date.parse(to);
+    if (this.does.oldest !== undefined && start < this.does.oldest)
+      throw new HttpProblem('invalid-parameter', 'the period before begins too early', {
+        parameter: 'compare',
+      });
+    earlier.searchParams.set('from', iso(start));
+    earlier.searchParams.set('to', from);
+    return earlier;
+  }
+
+  /** The series with its figures, and those of the period before where that is asked about. */
+  #compared(url: URL, figuresOf: (size: number) => object): object[] {
+    const earlier = this.#earlier(url);
+    const before = earlier && this.#series(earlier);
+    return this.#series(url).map(({ size, ...bucket }, i) => {
+      const old = before?.[i];
+      const compare = old && { from: old.from, to: old.to, ...figuresOf(old.size), overlap: false };
+      return { ...bucket, ...figuresOf(size), compare };
+    });
+  }
+
   #range(url: URL): { from: string; to: string; hours: number; bucketMinutes: 60; tz: string } {
     const edge = (name: string): number => Date.parse(url.searchParams.get(name) ?? '');
     const [from, to] = [edge('from'), edge('to')];
@@ -341,6 +385,7 @@ export class FakeApi {
       },
       complete: this.does.skippedOffsets === 0,
       skippedOffsets: this.does.skippedOffsets,
+      ...(this.does.keptFrom === undefined ? {} : { keptFrom: iso(this.does.keptFrom) }),
       unreadRecords: 0,
       incompleteReason: this.does.skippedOffsets === 0 ? null : 'lost-facts',
     };
@@ -400,6 +445,19 @@ export class FakeApi {
       persons: 61_300 - (12 - number) * 2_100,
     }));
   }
+}
+
+interface Sized {
+  readonly size: number;
+}
+
+function viewsIn(buckets: readonly Sized[]): number {
+  return buckets.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Many come in several buckets. */
+function peopleIn(buckets: readonly Sized[]): number {
+  return Math.round(buckets.reduce((sum, { size }) => sum + Math.round(size * 0.41), 0) * 0.63);
 }
 
 function labelOf(at: number, interval: string): string {

@@ -30,7 +30,7 @@ async function makePicture(t: TestContext): Promise<void> {
   await untilAllCounted(swa);
   const browser = await launchBrowser();
   t.after(() => browser.close());
-  const { page } = await openPage(t, browser, { height: 1_060 });
+  const { page } = await openPage(t, browser, { height: 1_290 });
   await page.goto(`${swa.system.origin}/?domain=shop.example&tz=UTC`);
   await page.waitForSelector('#live[data-mood=live]');
   await page.waitForSelector('#breakdown-panel tbody tr');

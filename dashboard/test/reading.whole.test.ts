@@ -147,12 +147,14 @@ test('a zone that the buckets do not fit is reported with buttons that leave it'
 test('the period before is shown beside the figures, and can be hidden', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&from=2026-03-08T00:00&to=2026-03-09T00:00&tz=UTC');
   await page.waitForSelector(loaded);
-  const asked = api.asked.find((line) => line.includes('/v1/pageviews?') && line.includes('to=2026-03-08'));
-  assert.match(
-    decodeURIComponent(asked ?? ''),
-    /from=2026-03-07T00:00:00\+00:00&to=2026-03-08T00:00:00\+00:00/,
-  );
-  const response = await fetch(`${api.origin}${asked?.slice(4) ?? ''}`);
+  const asked = api.asked.find((line) => line.includes('/v1/pageviews?')) ?? '';
+  assert.match(asked, /&compare=previous$/);
+  // One question for both periods, and the earlier one alone for the test.
+  const earlier = decodeURIComponent(asked.slice(4))
+    .replace('&compare=previous', '')
+    .replace('from=2026-03-08T00:00:00+00:00', 'from=2026-03-07T00:00:00Z')
+    .replace('to=2026-03-09T00:00:00+00:00', 'to=2026-03-08T00:00:00Z');
+  const response = await fetch(`${api.origin}${earlier}`);
   const { data } = (await response.json()) as FakeBody;
   const old = data.series?.map(({ pageviews = 0 }) => pageviews.toLocaleString('en'));
   await page.click('#pageviews-toggle');
@@ -162,11 +164,39 @@ test('the period before is shown beside the figures, and can be hidden', { skip 
       `Period before: ${data.pageviews?.toLocaleString('en') ?? ''}`,
     ),
   );
+  await page.focus('#uniques-chart');
+  await page.keyboard.press('End');
+  await page.locator('#announcer:has-text("on Sat 7 Mar 2026, 23:00")').waitFor({ state: 'attached' });
   await page.uncheck('#compare');
   await page.waitForURL(/compare=off/);
   await page.locator('#pageviews-table tbody td:nth-child(3):text-is("–")').first().waitFor();
   assert.doesNotMatch(await page.locator('#figures').innerText(), /Period before/);
 });
+
+test('a range whose period before begins before 1970 is shown without it', { skip }, async (t) => {
+  api.does.oldest = Date.UTC(1970, 0, 1);
+  const { page } = await open(t, '/?domain=shop.example&from=1990-01-01T00:00&to=2020-01-01T00:00&tz=UTC');
+  await page.waitForSelector(loaded);
+  assert.doesNotMatch(await page.locator('#figures').innerText(), /Period before/);
+  assert.equal(await page.locator('#notice').innerText(), '');
+});
+
+test(
+  'where pageviews are kept for a limited time, a range that begins earlier says so',
+  { skip },
+  async (t) => {
+    api.does.keptFrom = Date.UTC(2026, 2, 7, 12);
+    const { page } = await open(t, '/?domain=shop.example&from=2026-03-07T00:00&to=2026-03-09T00:00&tz=UTC');
+    const note = page.locator('#kept-from');
+    await note
+      .filter({ hasText: 'this range begins earlier, and counts only those from 7 Mar 2026, 12:00:00 on' })
+      .waitFor();
+    api.does.keptFrom = Date.UTC(2026, 2, 6);
+    await note.filter({ hasText: 'the period before begins earlier' }).waitFor();
+    api.does.keptFrom = Date.UTC(2026, 2, 5);
+    await note.waitFor({ state: 'hidden' });
+  },
+);
 
 test('a bucket that has not ended is not joined to the others', { skip }, async (t) => {
   const { page } = await open(t, '/?domain=shop.example&range=24h&tz=UTC');
