@@ -59,7 +59,12 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const [{ partition, pageviews, isSetAside, invalid, ...noted }] = tuple.values;
     const work = this.#work.get(partition);
     if (work === undefined) throw new TypeError(`not a partition of this topology: ${partition}`);
-    const countable = isSetAside ? nothing : this.#rules.countable(pageviews, work.pages);
+    if (isSetAside) {
+      this.#output?.emitTo('notes', [partition, { ...noted, ...nothing, deadLetters: 1 }], tuple);
+      this.#output?.ack(tuple);
+      return;
+    }
+    const countable = this.#rules.countable(pageviews, work.pages);
     const { rows, pages } = withoutRepeats(countable, pageviews.offsets, work.repeats);
     const buckets = rows.map((row) => this.#width.at(pageviews.timestamps[row] ?? 0));
     const coupons = this.#couponsOf(pageviews, rows);
@@ -73,7 +78,7 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
     const notes: PartitionNotes = {
       ...noted,
       edges,
-      deadLetters: isSetAside ? pageviews.length : 0,
+      deadLetters: 0,
       repeats: countable.rows.length - rows.length,
       refused: new Map([
         ...invalid,
@@ -100,13 +105,12 @@ export class NormalizeBolt implements Bolt<[facts: SliceFacts]> {
 }
 
 /**
- * Used for a record that was set aside. The window saw it when it was tried (unless the rules fail on it), so that later records repeat it as if
- * it had counted.
+ * Notes on a record that was set aside: only an exclusion counts, as one that waits for the next batch run. The window saw a pageview when it was
+ * tried (unless the rules fail on it), so that later records repeat it as if it had counted.
  */
-const nothing: CountablePageviews = {
-  rows: new Int32Array(0),
-  pages: [],
-  keys: new Int32Array(0),
+const nothing: Pick<PartitionNotes, 'edges' | 'repeats' | 'refused'> = {
+  edges: [],
+  repeats: 0,
   refused: new Map(),
 };
 

@@ -93,11 +93,10 @@ export class SliceSource {
 
   /** Decodes a slice. */
   facts(slice: Slice): SliceFacts {
-    const { partition } = slice;
-    const records = this.#sliceReader.read(slice);
-    const [first] = records.pageviews.offsets;
+    const { partition, batch, from } = slice;
+    const first = batch.offsets[from];
     const isSetAside = first !== undefined && this.#options.failed.isSetAside(partition, first);
-    return { ...records, partition, isSetAside };
+    return { ...this.#sliceReader.read(slice), partition, isSetAside };
   }
 
   /** Goes back to the committed positions; the next call reads from there. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { ErasureHash } from '../../facts/erasures.js';
 import { timeEnd, type Fact } from '../../facts/fact.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
 import { zeroOffsets } from '../../log/cut.js';
@@ -365,6 +366,46 @@ test('a record that fails three times is set aside with its offset and reason, a
     },
   );
   await generation.close();
+});
+
+test('an edge that fails three times is set aside like a pageview, and the stream goes on', async () => {
+  const dataDir = tempDir('speed');
+  const facts = Array.from({ length: 6 }, (_, i) => equiv(i === 3 ? 'poison' : `cookie:${i}`, `user:${i}`));
+  const { log, view, from } = await logWith(facts);
+  const erasures = new ErasureHash(() => 'ab'.repeat(32));
+  const value = erasures.valueOf('poison');
+  let failures = 0;
+  // The rules meet an erased id and fail on it.
+  erasures.valueOf = () => {
+    failures++;
+    throw new Error('cannot be hashed');
+  };
+  const clock = (): number => {
+    assert.ok(failures <= 3, 'an edge that was set aside is tried again');
+    return time0;
+  };
+  const erasing: BatchView = { ...view, exclusions: () => [{ by: 'erased', value }] };
+  writePointer(dataDir, { partitions: log.partitions, serving: view.meta.id, next: undefined });
+  const generation = await Generation.open({
+    ...optionsFor(dataDir, log, erasing),
+    rules: { ...rules, erasures },
+    clock,
+  });
+  await catchUp(generation);
+  assert.equal(failures, 3);
+  const progress = [...generation.progress().values()];
+  assert.equal(
+    progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    1,
+  );
+  assert.equal(readdirSync(join(dataDir, 'dead-letter')).length, 1);
+  const realtime = openRealtime(dataDir);
+  const snapshot = realtime.snapshot();
+  assert.ok(snapshot !== undefined);
+  assertEdgesEqual(snapshot, log.records, from, undefined, (id) => id === 'poison');
+  snapshot.release();
+  await generation.close();
+  await realtime.close();
 });
 
 test('a tree that fails at the end of its time is retried, and the stream goes on', async () => {

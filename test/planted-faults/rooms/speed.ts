@@ -36,6 +36,15 @@ export const speedFaults: readonly PlantedFault[] = [
     edit('speed/store/store-writer.ts', 'if (next === from) return;', 'if (next >= 0) return;'),
   ),
   fault(
+    'generation',
+    'only pageviews that fail are set aside',
+    edit(
+      'speed/bolts/slice-source.ts',
+      'const first = batch.offsets[from];',
+      "const first = partition.startsWith('pageviews') ? batch.offsets[from] : undefined;",
+    ),
+  ),
+  fault(
     'may-take-over',
     'a generation takes over when one partition has caught up',
     edit(
@@ -83,8 +92,8 @@ export const speedFaults: readonly PlantedFault[] = [
     ),
     edit(
       'speed/bolts/normalize-bolt.ts',
-      'const nothing: CountablePageviews = {',
-      'let newest = 0;\nconst nothing: CountablePageviews = {',
+      "const nothing: Pick<PartitionNotes, 'edges' | 'repeats' | 'refused'> = {",
+      "let newest = 0;\nconst nothing: Pick<PartitionNotes, 'edges' | 'repeats' | 'refused'> = {",
     ),
   ),
   fault(
