@@ -18,6 +18,7 @@ import type { Offset, Offsets, PartitionName } from '../../log/log.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { writeDeadLetter } from '../bolts/dead-letters.js';
 import { decodeCell, type StoredCell } from '../store/cell-codec.js';
+import { cancel, newCancelFlag, type CancelFlag } from '../store/commit-cancel.js';
 import { cellKey } from '../store/cell-key.js';
 import type { CellSubject } from '../store/cell-subject.js';
 import { CountingRules } from '../bolts/counting-rules.js';
@@ -219,6 +220,8 @@ export class Generation {
    * Processes the log for a while, epoch after epoch; each is committed while the next one is processed. Returns the number of records, all
    * committed; 0 if there was nothing to do. Throws `realtime.corrupt` if a store cannot be trusted (reopen the generation), and errors of the
    * log and the disk. After an error nothing is in flight, and it may be called again.
+   *
+   * If the signal aborts, it ends soon: the epoch being processed is discarded, and a commit under way is cancelled (`speed.failed`).
    */
   async runEpochs(options: EpochOptions): Promise<number> {
     if (this.#stores.size === 0) return 0;
@@ -226,10 +229,17 @@ export class Generation {
     let records = 0;
     let most = this.#options.epochTuples;
     let committing: Promise<void> = Promise.resolve();
+    const cancelled = newCancelFlag();
+    const onAbort = (): void => cancel(cancelled);
+    options.signal?.addEventListener('abort', onAbort);
     try {
       for (let goesOn = true; goesOn;) {
         const epoch = await this.#process(options, most, began, records === 0 ? options.waitMs : 0);
         await committing; // one commit at a time, so that after a failure everything after the stores' positions is replayed
+        if (options.signal?.aborted === true) {
+          await this.#startOver();
+          return records;
+        }
         if (epoch.failed.length > 0) {
           await this.#tryAgain(epoch.failed);
           began = this.#now(); // otherwise an attempt that used all the time would leave none for the next
@@ -237,7 +247,7 @@ export class Generation {
         }
         records += epoch.records;
         goesOn = epoch.isFull;
-        committing = this.#commit(epoch);
+        committing = this.#commit(epoch, cancelled);
         committing.catch(() => undefined); // rethrown where it is awaited
         if (goesOn) most = await this.#maxRecordsAfter(epoch);
       }
@@ -247,6 +257,8 @@ export class Generation {
       await committing.catch(() => undefined);
       await this.#startOver();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -284,6 +296,7 @@ export class Generation {
       records < most &&
       this.#now() - began < (isShared ? shortMs : this.#longestMs())
     ) {
+      if (signal?.aborted === true) break;
       const chunk = Math.min(most - records, chunkRecords);
       const slices = await this.#source.next(chunk, records === 0 ? waitMs : 0, limit, signal);
       if (slices.length === 0) break;
@@ -295,8 +308,7 @@ export class Generation {
       }
       failed = [...this.#spout.failed];
     }
-    const isFull = records >= most && signal?.aborted !== true;
-    return { positions, records, isFull, failed };
+    return { positions, records, isFull: records >= most, failed };
   }
 
   /**
@@ -333,10 +345,10 @@ export class Generation {
   }
 
   /** Commits each partition in its own transaction. If one fails, others may still be committed. */
-  async #commit({ positions }: Epoch): Promise<void> {
+  async #commit({ positions }: Epoch, cancelled: CancelFlag): Promise<void> {
     const commits = [...positions].map(async ([name, position]) => {
       const changes = this.#work.get(name)?.changes.take(position);
-      if (changes !== undefined) await this.#stores.get(name)?.commit(changes);
+      if (changes !== undefined) await this.#stores.get(name)?.commit(changes, cancelled);
     });
     const failure = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected');
     if (failure?.status === 'rejected') throw failure.reason;

@@ -124,7 +124,7 @@ export class SpeedWorker {
   async #step(signal: AbortSignal): Promise<void> {
     const began = performance.now();
     await this.#followShare();
-    await this.#followPointer();
+    await this.#followPointer(signal);
     const records = await this.#advance(signal);
     if (this.#leads) this.#lead();
     if (performance.now() - this.#reportedAt >= progressEveryMs) this.#report();
@@ -196,7 +196,7 @@ export class SpeedWorker {
   }
 
   /** Opens, swaps and closes generations until they match the pointer. */
-  async #followPointer(): Promise<void> {
+  async #followPointer(signal: AbortSignal): Promise<void> {
     this.#pointer = this.#pointers.read(this.#leads) ?? this.#pointer;
     const { serving, next } = this.#pointer;
     const pending = this.#pending;
@@ -208,7 +208,8 @@ export class SpeedWorker {
     }
     if (this.#serving !== undefined && this.#serving.id !== serving) {
       const over = this.#serving;
-      if (this.#next !== undefined && this.#next.id === serving) await this.#measure(over, this.#next);
+      if (this.#next !== undefined && this.#next.id === serving)
+        await this.#measure(over, this.#next, signal);
       this.#serving = undefined;
       await over.destroy();
     }
@@ -229,7 +230,7 @@ export class SpeedWorker {
       const open = this.#generation(id)?.partitions ?? [];
       const missing = this.#locks.names.filter((name) => !open.includes(name));
       if (missing.length === 0 || this.#unavailable.has(id)) continue;
-      this.#pending = new PendingOpen(id, missing, (signal) => this.#tryOpen(id, missing, signal));
+      this.#pending = new PendingOpen(id, missing, (abandoned) => this.#tryOpen(id, missing, abandoned));
       return;
     }
   }
@@ -239,13 +240,14 @@ export class SpeedWorker {
   }
 
   /** Measures the error of the old mapping before the old generation is removed. Optional, so a failure is only reported. */
-  async #measure(old: Generation, next: Generation): Promise<void> {
+  async #measure(old: Generation, next: Generation, signal: AbortSignal): Promise<void> {
     if (!old.partitions.every((name) => next.partitions.includes(name))) return; // some partitions have only just arrived
     try {
-      while ((await old.runEpochs({ waitMs: 0, limit: next.positions() })) > 0);
+      while ((await old.runEpochs({ waitMs: 0, limit: next.positions(), signal })) > 0);
+      if (signal.aborted) return;
       this.mappingError = await measureMappingError(old, next, this.#options.lgK);
     } catch (error) {
-      this.#options.onError(error);
+      if (!signal.aborted) this.#options.onError(error);
     }
   }
 

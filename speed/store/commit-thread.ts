@@ -11,6 +11,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { AskedThread, ThreadEnded } from '../../lib/process/asked-thread.js';
 import { threadHeap } from '../../lib/process/thread-heap.js';
 import type { Offset } from '../../log/log.js';
+import type { CancelFlag } from './commit-cancel.js';
 import type { StoredEdges } from './edge-block.js';
 import type { StorePlace } from './store-files.js';
 import type { CellChanges } from './epoch-changes.js';
@@ -25,6 +26,7 @@ export interface Commit {
   readonly edges: readonly StoredEdges[];
   /** Encoded. */
   readonly progress: Uint8Array;
+  readonly cancelled: CancelFlag;
 }
 
 type ToCommitThread =
@@ -55,8 +57,8 @@ export class CommitThread {
 
   /**
    * Commits atomically. Rejects with `realtime.corrupt` if the store was deleted, replaced or damaged, with `data-dir.in-use` if another process
-   * has written it, with `speed.failed` if it could not be written. The last is retryable unless the thread died in the middle of a commit: then
-   * it is unknown whether it was written, and all later commits are refused.
+   * has written it, with `speed.failed` if it was cancelled or could not be written. The last is retryable unless the thread died in the middle of
+   * a commit: then it is unknown whether it was written, and all later commits are refused.
    */
   async commit(commit: Commit): Promise<void> {
     if (this.#thread?.isAlive !== true) {

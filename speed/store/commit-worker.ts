@@ -17,13 +17,13 @@ answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, a
   return undefined;
 });
 
-function commit({ place, lgK, from, cells, edges, progress }: Commit): void {
+function commit({ place, lgK, ...epoch }: Commit): void {
   let writer = writers.get(place.dir);
   if (writer === undefined) {
     writer = new StoreWriter(place, lgK);
     writers.set(place.dir, writer);
   }
-  writer.commit(from, cells, edges, progress);
+  writer.commit(epoch);
 }
 
 async function release(dir: string): Promise<void> {

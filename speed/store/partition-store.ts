@@ -11,6 +11,7 @@ import { removeScratch } from '../../lib/files/removal.js';
 import type { Offset } from '../../log/log.js';
 import { decodeCell } from './cell-codec.js';
 import { parseCellKey } from './cell-key.js';
+import type { CancelFlag } from './commit-cancel.js';
 import type { CommitThread } from './commit-thread.js';
 import { decodeEdges, encodeEdges, isEdgeKey } from './edge-block.js';
 import { removeStores } from './layout.js';
@@ -136,7 +137,7 @@ export class PartitionStore {
   }
 
   /** Commits atomically on the commit thread. Rejects like `CommitThread.commit`. */
-  async commit({ next, cells, edges, tally }: EpochChanges): Promise<void> {
+  async commit({ next, cells, edges, tally }: EpochChanges, cancelled: CancelFlag): Promise<void> {
     const kept = edges.slice(0, Math.max(0, this.description.maxEdges - this.#progress.keptEdges));
     const progress = progressAfter(this.#progress, next, tally, kept.length);
     try {
@@ -147,6 +148,7 @@ export class PartitionStore {
         cells,
         edges: encodeEdges(kept),
         progress: encodeProgress(progress),
+        cancelled,
       });
       this.#progress = progress;
     } catch (error) {

@@ -5,7 +5,8 @@ import { requireRoom } from '../../lib/files/lmdb-open.js';
 import type { Offset } from '../../log/log.js';
 import { forEachCell } from '../arrays/cells.js';
 import { CellMerger } from './cell-merger.js';
-import type { StoredEdges } from './edge-block.js';
+import { throwIfCancelled, type CancelFlag } from './commit-cancel.js';
+import type { Commit } from './commit-thread.js';
 import {
   damageOr,
   guarded,
@@ -17,6 +18,9 @@ import {
   type StorePlace,
 } from './store-files.js';
 import type { CellChanges } from './epoch-changes.js';
+
+/** What a commit writes; where is known to the writer. */
+export type EpochCommit = Omit<Commit, 'place' | 'lgK'>;
 
 /** Minimum free disk space for a commit. */
 const roomBytes = 4 * 2 ** 20;
@@ -36,15 +40,15 @@ export class StoreWriter {
   /**
    * Commits atomically, and only if the store's position is `from`: so two writers never count the same facts, whatever the state of the locks.
    * Throws `realtime.corrupt` if the store was deleted, replaced or damaged, `data-dir.in-use` if its position is another one, `speed.failed` if
-   * it cannot be written.
+   * it is cancelled or cannot be written.
    */
-  commit(from: Offset, changes: CellChanges, edges: readonly StoredEdges[], progress: Uint8Array): void {
+  commit({ from, cells, edges, progress, cancelled }: EpochCommit): void {
     requireSound(this.#place);
     try {
       requireRoom(this.#place.dir, roomBytes);
       this.#db.transactionSync(() => {
         this.#requireAt(from);
-        this.#addTo(changes);
+        this.#addTo(cells, cancelled);
         for (const { key, value } of edges) this.#db.putSync(asBuffer(key), asBuffer(value));
         this.#db.putSync(progressKey, Buffer.from(progress));
       });
@@ -76,8 +80,9 @@ export class StoreWriter {
     );
   }
 
-  #addTo({ keys, longUrls, ...cells }: CellChanges): void {
+  #addTo({ keys, longUrls, ...cells }: CellChanges, cancelled: CancelFlag): void {
     forEachCell(cells, (cell, keyFrom, keyEnd, coupons) => {
+      throwIfCancelled(cancelled);
       const key = Buffer.from(keys.buffer, keyFrom, keyEnd - keyFrom);
       const stored = this.#db.getBinaryFast(key);
       const url = longUrls.size === 0 ? '' : (longUrls.get(cell) ?? '');

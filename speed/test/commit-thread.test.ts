@@ -56,7 +56,7 @@ class UnreliableThread extends CommitThread {
 }
 
 /** A generation before these facts, and the visitors it has looked up. */
-async function generationOver(facts: readonly Fact[], commits: CommitThread) {
+async function generationOver(facts: readonly Fact[], commits: CommitThread, tuples = epochTuples) {
   const dataDir = tempDir('speed');
   const log = new MemoryLog(2);
   const cut = { logId: log.id, next: zeroOffsets(log.partitions) };
@@ -79,7 +79,7 @@ async function generationOver(facts: readonly Fact[], commits: CommitThread) {
     monotonic: () => 0, // no run ends early on a busy machine
     lgK,
     dedupWindow,
-    epochTuples,
+    epochTuples: tuples,
     bootId: 'this boot',
     partitions: log.partitions,
     view,
@@ -249,6 +249,46 @@ test('epochs become shorter towards the end of the log, where nothing is left to
   const { generation } = await generationOver(facts, commits);
   assert.equal(await generation.runEpochs({ waitMs: 0, limit: {} }), 400);
   assert.deepEqual(committed, [...Array.from({ length: 9 }, () => epochTuples), 20, 10, 5, 5]);
+  await generation.close();
+  await commits.close();
+});
+
+test('a stop cancels a commit that is under way; its facts count once after the next start', async () => {
+  const facts = Array.from({ length: 4_000 }, (_, i) => pageview('cookie:a', `http://example.com/${i}`));
+  const stopping = new AbortController();
+  /** The stop comes while the thread has the commit. */
+  class StoppingThread extends CommitThread {
+    override async commit(commit: Commit): Promise<void> {
+      const committed = super.commit(commit);
+      stopping.abort();
+      await committed;
+    }
+  }
+  const commits = new StoppingThread();
+  const { dataDir, log, generation } = await generationOver(facts, commits, facts.length);
+  const stopped = generation.runEpochs({ waitMs: 0, limit: {}, signal: stopping.signal });
+  await assert.rejects(stopped, { code: 'speed.failed', retryable: true });
+  assert.deepEqual(generation.positions(), zeroOffsets(log.partitions));
+  await bringIn(generation, log);
+  await assertEachCountsOnce(dataDir, log);
+  await generation.close();
+  await commits.close();
+});
+
+test('a stop does not commit what is being processed; it counts once after the next start', async () => {
+  const facts = Array.from({ length: 400 }, (_, i) => pageview(`cookie:${i}`, 'http://example.com/'));
+  const stopping = new AbortController();
+  const commits = new CommitThread();
+  const { dataDir, log, generation, workedOn } = await generationOver(facts, commits);
+  workedOn.add = (visitor) => {
+    stopping.abort();
+    return Set.prototype.add.call(workedOn, visitor);
+  };
+  assert.equal(await generation.runEpochs({ waitMs: 0, limit: {}, signal: stopping.signal }), 0);
+  assert.ok(workedOn.size > 0 && workedOn.size <= epochTuples);
+  assert.deepEqual(generation.positions(), zeroOffsets(log.partitions));
+  await bringIn(generation, log);
+  await assertEachCountsOnce(dataDir, log);
   await generation.close();
   await commits.close();
 });

@@ -5,7 +5,8 @@ import { test, type TestContext } from 'node:test';
 import { offset } from '../../log/log.js';
 import { encodeProgress, startProgress } from '../store/store-meta.js';
 import { inodeOf, openDatabase, progressKey, readProgress, type Database } from '../store/store-files.js';
-import { StoreWriter } from '../store/store-writer.js';
+import { StoreWriter, type EpochCommit } from '../store/store-writer.js';
+import { cancel, newCancelFlag } from '../store/commit-cancel.js';
 import type { CellChanges } from '../store/epoch-changes.js';
 import { tempDir } from '../../test/temp-dir.js';
 
@@ -14,19 +15,21 @@ const key = Buffer.from('\u0001cell');
 const start = offset(5);
 const end = { ...startProgress(start), next: offset(9) };
 
-/** One pageview of one person, in one cell, which is that of its domain too. */
-function changes(): CellChanges {
-  return {
-    keys: Uint8Array.from(key),
-    keyEnds: Uint32Array.of(key.length),
-    longUrls: new Map(),
-    siteCells: Int32Array.of(0),
-    views: Uint32Array.of(0, (1 << 26) | 7),
-    dimensions: 0,
-    combinations: new Uint32Array(0),
-    combinationCells: new Int32Array(0),
-  };
+function epoch(): EpochCommit {
+  return { from: start, cells, edges: [], progress: encodeProgress(end), cancelled: newCancelFlag() };
 }
+
+/** One pageview of one person, in one cell, which is that of its domain too. */
+const cells: CellChanges = {
+  keys: Uint8Array.from(key),
+  keyEnds: Uint32Array.of(key.length),
+  longUrls: new Map(),
+  siteCells: Int32Array.of(0),
+  views: Uint32Array.of(0, (1 << 26) | 7),
+  dimensions: 0,
+  combinations: new Uint32Array(0),
+  combinationCells: new Int32Array(0),
+};
 
 function storeAt(t: TestContext): { db: Database; writer: StoreWriter } {
   const dir = tempDir('store-writer');
@@ -49,12 +52,7 @@ function transactionsOf(db: Database): number {
 test('the position of an epoch and its changes come in one transaction', (t) => {
   const { db, writer } = storeAt(t);
   const before = transactionsOf(db);
-  writer.commit(
-    start,
-    changes(),
-    [{ key: Buffer.from('\u0002edge'), value: Buffer.from('e') }],
-    encodeProgress(end),
-  );
+  writer.commit({ ...epoch(), edges: [{ key: Buffer.from('\u0002edge'), value: Buffer.from('e') }] });
   db.resetReadTxn();
   assert.equal(transactionsOf(db), before + 1);
   assert.equal(readProgress(db).next, 9);
@@ -64,7 +62,7 @@ test('the position of an epoch and its changes come in one transaction', (t) => 
 test('an epoch that cannot be added completely changes neither cells nor position', (t) => {
   const { db, writer } = storeAt(t);
   db.transactionSync(() => db.putSync(key, Buffer.from('not a cell')));
-  assert.throws(() => writer.commit(start, changes(), [], encodeProgress(end)));
+  assert.throws(() => writer.commit(epoch()));
   db.resetReadTxn();
   assert.equal(readProgress(db).next, 5);
   assert.equal(db.get(key)?.toString(), 'not a cell');
@@ -73,8 +71,21 @@ test('an epoch that cannot be added completely changes neither cells nor positio
 test('an epoch that does not start at the position of the store is refused, and changes nothing', (t) => {
   const { db, writer } = storeAt(t);
   for (const from of [offset(4), offset(6)])
-    assert.throws(() => writer.commit(from, changes(), [], encodeProgress(end)), { code: 'data-dir.in-use' });
+    assert.throws(() => writer.commit({ ...epoch(), from }), { code: 'data-dir.in-use' });
   db.resetReadTxn();
   assert.equal(readProgress(db).next, 5);
   assert.equal(db.get(key), undefined);
+});
+
+test('a commit that is cancelled changes nothing, and the next one is carried out', (t) => {
+  const { db, writer } = storeAt(t);
+  const cancelled = newCancelFlag();
+  cancel(cancelled);
+  assert.throws(() => writer.commit({ ...epoch(), cancelled }), { code: 'speed.failed' });
+  db.resetReadTxn();
+  assert.equal(readProgress(db).next, 5);
+  assert.equal(db.get(key), undefined);
+  writer.commit(epoch());
+  db.resetReadTxn();
+  assert.equal(readProgress(db).next, 9);
 });

@@ -45,6 +45,20 @@ export const speedFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'commit-thread',
+    'a stop waits for the whole of a commit',
+    edit(
+      'speed/store/store-writer.ts',
+      'throwIfCancelled(cancelled);',
+      'if (cell < 0) throwIfCancelled(cancelled);',
+    ),
+  ),
+  fault(
+    'commit-thread',
+    'a stop commits what is being processed',
+    edit('speed/generations/generation.ts', 'if (options.signal?.aborted === true) {', 'if (records < 0) {'),
+  ),
+  fault(
     'may-take-over',
     'a generation takes over when one partition has caught up',
     edit(
