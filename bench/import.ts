@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { logSink } from '../ingest/fact-sinks.js';
 import { generate } from '../ingest/generate.js';
 import { importFile } from '../ingest/import.js';
+import { newImportId } from '../ingest/import-ledger.js';
 import { takeThreadCount } from '../ingest/take-threads.js';
 import { TrafficModel, trafficDefaults } from '../ingest/traffic-model.js';
 import { systemClock } from '../lib/time/clock.js';
@@ -18,7 +19,7 @@ import { openDataDir } from '../lib/files/data-dir.js';
 import { openLogWriter } from '../log/open-log.js';
 import { BotRule } from '../facts/bots.js';
 import { UrlRules } from '../facts/url/normalize.js';
-import { logFile } from '../ways-in/logs/log-files.js';
+import { formatOf } from '../ways-in/logs/log-files.js';
 import { pageviewDefaults } from '../ways-in/logs/pageviews.js';
 import { host, linesOfFormats, textOfLines } from './log-lines.js';
 import type { BenchOptions, BenchResult } from './row.js';
@@ -83,14 +84,17 @@ async function timeImport(
   sink: Sink,
   urls: UrlRules,
 ): Promise<WorkTime> {
+  const options = { ...pageviewDefaults, visitor: 'ip-agent-hash', host };
+  const format = await formatOf({ name, options }, () => 'the key of a data directory');
   globalThis.gc?.(); // what making the file left behind is not the import's
   return measureWork(async () => {
     const { accepted } = await importFile({
       path,
-      format: logFile({ name, options: { ...pageviewDefaults, host } }),
+      format,
       sink,
       urls,
       bots: new BotRule('exclude'),
+      importId: newImportId(systemClock()),
       clock: systemClock,
       threads: takeThreadCount(),
       onRejected: ({ reason }) => {

@@ -17,7 +17,7 @@ const two = (n: number): string => String(n).padStart(2, '0');
 
 function viewOf(i: number): View {
   return {
-    address: `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`,
+    address: `10.0.${(i >> 8) & 255}.${i & 255}`,
     time: `${two(Math.floor(i / 3_600) % 24)}:${two(Math.floor(i / 60) % 60)}:${two(i % 60)}`,
     path: `/blog/page-${i % 2_000}`,
     size: i,

@@ -40,6 +40,8 @@ export interface FactDefaults {
   readonly eventId?: () => string;
   /** User agent of pageviews. */
   readonly userAgent?: string | undefined;
+  /** Import that pageviews belong to. */
+  readonly importId?: string | undefined;
 }
 
 const pageviewFields: ReadonlySet<string> = new Set(Object.keys(pageviewSchema.shape));
@@ -106,6 +108,7 @@ function admitPageview(
   if (from !== undefined) fact.referrer = from;
   if (typeof country === 'string') fact.country = country.toUpperCase(); // two ASCII letters
   if (typeof importId === 'string') fact.importId = importId;
+  else if (defaults.importId !== undefined) fact.importId = defaults.importId;
   warnOfUnknown(fields, 'pageview', pageviewFields, warnings);
   return { ok: true, fact, warnings };
 }

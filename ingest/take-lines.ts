@@ -95,14 +95,14 @@ export function takeLines(block: LineBlock, receivedAt: number, taking: Taking):
     if (result.by !== undefined) byOthers.set(result.by, (byOthers.get(result.by) ?? 0) + 1);
     let digest: string | undefined;
     const eventId = (): string => idOfLine((digest = digestOfLine(line.text, result.site, lineKey)));
-    const admission = admit(result.value, receivedAt, urls, { eventId });
+    const admission = admit(result.value, receivedAt, urls, { eventId, importId });
     if (!admission.ok) {
       refuse(`the ${admission.field} is invalid`, admission.reason);
       continue;
     }
     for (const warning of admission.warnings) warned.push({ line: line.number, warning });
     if (!('timestamp' in result.value)) warned.push({ line: line.number, warning: timeIsMissing });
-    const fact = namedImport(admission.fact, importId);
+    const { fact } = admission;
     const isBot = fact.type === 'pageview' && bots?.excludes(fact.userAgent) === true;
     flags[facts.length] = (digest === undefined ? hasOwnId : 0) | (isBot ? isBots : 0);
     putDigest(digest ?? digestOfFact(fact), digests, digestWords * facts.length);
@@ -111,11 +111,6 @@ export function takeLines(block: LineBlock, receivedAt: number, taking: Taking):
   const waiting = all.length - lines.length;
   const trail = trailOf(block, lines);
   return { lines: lines.length, waiting, trail, filtered, refused, warned, byOthers, facts, flags, digests };
-}
-
-function namedImport(fact: Fact, importId: string | undefined): Fact {
-  if (importId === undefined || fact.type !== 'pageview' || fact.importId !== undefined) return fact;
-  return { ...fact, importId };
 }
 
 function trailOf(block: LineBlock, lines: readonly Line[]): string | undefined {

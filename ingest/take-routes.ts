@@ -1,8 +1,8 @@
 /**
- * The two routes of an import's lines: facts made by this thread, for any sink; and, for a sink that takes records, a large file and a format
- * that can be read elsewhere, records made by threads. Both give the blocks in the order of the file.
+ * The two routes of an import's lines: facts, for any sink; and records, for a sink that takes them. Records of a large file are made by threads
+ * if its format can be read there. Both routes give the blocks in the order of the file.
  */
-import { encodeRecord } from '../facts/record.js';
+import { Readable } from 'node:stream';
 import type { Fact } from '../facts/fact.js';
 import { SwaError } from '../lib/errors/errors.js';
 import type { NewRecord } from '../log/log.js';
@@ -11,6 +11,7 @@ import type { ImportOptions } from './import.js';
 import type { FormatElsewhere } from './line-format.js';
 import { idOfRepeatedLine } from './line-ids.js';
 import { linesOf, type Line, type LineBlock } from './lines.js';
+import { packRecords, unpackRecords } from './packed-records.js';
 import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
 import { StateLines, TakeThreads } from './take-threads.js';
 
@@ -56,104 +57,79 @@ export class FactRoute implements Route<Fact> {
   }
 }
 
-/** A file of fewer is taken before threads have started. */
+/** Blocks that are taken before threads are started: they are worth it for files that have more. */
 const blocksBeforeThreads = 16;
 
-/** Undefined where the file, or the sink, is not for it. */
+/** Undefined if the sink does not take records. */
 export function recordRoute(options: ImportOptions): RecordRoute | undefined {
-  const { sink, format, threads = 0, follow } = options;
-  if (threads === 0 || follow !== undefined) return undefined;
-  const { appendRecords } = sink;
-  const { elsewhere } = format;
-  if (appendRecords === undefined || elsewhere === undefined) return undefined;
-  return new RecordRoute(options, { append: appendRecords }, elsewhere, threads);
+  const { appendRecords } = options.sink;
+  return appendRecords === undefined ? undefined : new RecordRoute(options, { append: appendRecords });
+}
+
+/** What the first block of a file decides. */
+interface Opened {
+  readonly taking: Taking;
+  /** Lines the format was detected from. */
+  readonly first: readonly string[];
+  readonly state: StateLines;
 }
 
 class RecordRoute implements Route<NewRecord> {
   readonly sink: Appending<NewRecord>;
   readonly #options: ImportOptions;
-  readonly #elsewhere: FormatElsewhere;
   readonly #threadCount: number;
-  #started = 0;
-  #first: readonly string[] = [];
-  #taking: Taking | undefined;
-  #state: StateLines | undefined;
+  /** Undefined if this thread takes all blocks. */
+  readonly #elsewhere: FormatElsewhere | undefined;
+  #blocks = 0;
+  #opened: Opened | undefined;
   #threads: TakeThreads | undefined;
 
-  constructor(
-    options: ImportOptions,
-    sink: Appending<NewRecord>,
-    elsewhere: FormatElsewhere,
-    threads: number,
-  ) {
+  constructor(options: ImportOptions, sink: Appending<NewRecord>) {
+    const { threads = 0, follow, format } = options;
     this.sink = sink;
     this.#options = options;
-    this.#elsewhere = elsewhere;
     this.#threadCount = threads;
+    this.#elsewhere = threads > 0 && follow === undefined ? format.elsewhere : undefined;
   }
 
   async *taken(blocks: AsyncGenerator<LineBlock>): AsyncGenerator<Taken<NewRecord>> {
-    const underWay: { readonly block: LineBlock; readonly taken: Promise<TakenBlock<NewRecord>> }[] = [];
-    let reading: Promise<Read> | undefined = readNext(blocks);
-    let failure: Extract<Read, { kind: 'failed' }> | undefined;
-    try {
-      for (;;) {
-        const [oldest] = underWay;
-        if (reading !== undefined && underWay.length < (this.#threads?.depth ?? 1)) {
-          // Not the next block before the oldest is done: stdin may have no more for hours.
-          const read: Read | undefined = await (oldest === undefined
-            ? reading
-            : Promise.race([reading, oldest.taken.then(noRead, noRead)]));
-          if (read?.kind === 'block') {
-            const taken = this.#start(read.block);
-            taken.catch(() => undefined); // said when it is the oldest
-            underWay.push({ block: read.block, taken });
-          } else if (read?.kind === 'failed') failure = read;
-          if (read !== undefined) reading = read.kind === 'block' ? readNext(blocks) : undefined;
-          if (read !== undefined) continue;
-        }
-        if (oldest === undefined) break;
-        underWay.shift();
-        const taken = await oldest.taken;
-        if (this.#taking !== undefined) noteOthers(taken, this.#taking);
-        yield { block: oldest.block, taken };
-      }
-      if (failure !== undefined) throw failure.error;
-    } finally {
-      blocks.return(undefined).catch(() => undefined); // not awaited: it waits for what is being read
+    // Two blocks for each thread: one that it takes and one that waits for it.
+    const limit = this.#elsewhere === undefined ? 1 : 2 * this.#threadCount;
+    for await (const one of mapInOrder(blocks, (block) => this.#take(block), limit)) {
+      if (this.#opened !== undefined) noteOthers(one.taken, this.#opened.taking);
+      yield one;
     }
   }
 
-  /** In order: what a block means may depend on lines before it. */
-  async #start(block: LineBlock): Promise<TakenBlock<NewRecord>> {
-    const { clock, urls, bots, importId, blocksBeforeThreads: alone = blocksBeforeThreads } = this.#options;
-    if (this.#taking === undefined) {
-      this.#first = samplesOf(block);
-      this.#taking = openTaking(this.#options, this.#first);
-    }
-    const taking = this.#taking;
-    this.#state ??= new StateLines(taking.reader);
-    const state = this.#state.lines;
-    this.#state.add(block);
+  /** To be called in the order of the file: what a block means may depend on lines before it. */
+  async #take(block: LineBlock): Promise<Taken<NewRecord>> {
+    const { clock, urls, blocksBeforeThreads: alone = blocksBeforeThreads } = this.#options;
+    this.#opened ??= this.#open(block);
+    const { taking, state } = this.#opened;
+    const before = state.lines;
+    state.add(block);
     const isEnd = block.kind === 'lines' && block.lines.some(({ ended }) => !ended);
-    if (isEnd || this.#started < alone) {
-      this.#started++;
-      if (isEnd) for (const line of state) taking.reader.read(line);
-      const taken = takeLines(block, clock(), taking);
-      return { ...taken, facts: taken.facts.map((fact) => encodeRecord(fact, urls)) };
+    if (!isEnd && this.#elsewhere !== undefined && this.#blocks++ >= alone) {
+      this.#threads ??= this.#startThreads(this.#elsewhere, this.#opened);
+      return { block, taken: await this.#threads.take({ block, receivedAt: clock(), state: before }) };
     }
-    this.#threads ??= new TakeThreads(
-      {
-        format: this.#elsewhere,
-        first: this.#first,
-        lineKey: taking.lineKey,
-        urls: urls.options,
-        bots: bots?.mode,
-        importId,
-      },
+    if (this.#threads !== undefined) for (const line of before) taking.reader.read(line);
+    const taken = takeLines(block, clock(), taking);
+    return { block, taken: { ...taken, facts: unpackRecords(packRecords(taken.facts, urls)) } };
+  }
+
+  #open(block: LineBlock): Opened {
+    const first = samplesOf(block);
+    const taking = openTaking(this.#options, first);
+    return { taking, first, state: new StateLines(taking.reader) };
+  }
+
+  #startThreads(format: FormatElsewhere, { first, taking: { lineKey } }: Opened): TakeThreads {
+    const { urls, bots, importId } = this.#options;
+    return new TakeThreads(
+      { format, first, lineKey, urls: urls.options, bots: bots?.mode, importId },
       this.#threadCount,
     );
-    return this.#threads.take({ block, receivedAt: clock(), state });
   }
 
   again(record: NewRecord, occurrence: number): NewRecord {
@@ -167,22 +143,13 @@ class RecordRoute implements Route<NewRecord> {
   }
 }
 
-type Read =
-  | { readonly kind: 'block'; readonly block: LineBlock }
-  | { readonly kind: 'end' }
-  | { readonly kind: 'failed'; readonly error: unknown };
-
-async function readNext(blocks: AsyncGenerator<LineBlock>): Promise<Read> {
-  try {
-    const next = await blocks.next();
-    return next.done === true ? { kind: 'end' } : { kind: 'block', block: next.value };
-  } catch (error) {
-    return { kind: 'failed', error };
-  }
-}
-
-function noRead(): undefined {
-  return undefined;
+/** Results of `work` in the order of the items; at most `limit` items are under way at once. Errors of `items` come after the results before them. */
+function mapInOrder<Item, Result>(
+  items: AsyncIterable<Item>,
+  work: (item: Item) => Promise<Result>,
+  limit: number,
+): AsyncIterable<Result> {
+  return Readable.from(items).map(work, { concurrency: limit });
 }
 
 /** Lines a format is told by. */

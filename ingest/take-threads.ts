@@ -34,11 +34,6 @@ export class TakeThreads {
     });
   }
 
-  /** Blocks that may be under way at once without threads idling. */
-  get depth(): number {
-    return 2 * this.#threads.length;
-  }
-
   async take(question: TakeAsking['question']): Promise<TakenBlock<NewRecord>> {
     const thread = this.#threads[this.#next++ % this.#threads.length];
     if (thread === undefined) throw new Error('an import without threads asks one');
