@@ -14,11 +14,11 @@ export interface OpenBatchControl extends BatchControl {
 }
 
 /** How long the list of runs is cached: making it reads a hundred files, and checks the lock while a run is in progress. */
-const lookEveryMs = 1_000;
+const cacheMs = 1_000;
 
 export function openBatchControl(dataDir: string, clock: Clock): OpenBatchControl {
   let jobs: JobQueue<'batch-run'> | undefined;
-  let looked: { readonly runs: readonly BatchRun[]; readonly at: number } | undefined;
+  let cached: { readonly runs: readonly BatchRun[]; readonly at: number } | undefined;
   const queue = (): JobQueue<'batch-run'> => (jobs ??= openRuns(dataDir, clock));
   openIfPossible(queue);
   return {
@@ -32,9 +32,9 @@ export function openBatchControl(dataDir: string, clock: Clock): OpenBatchContro
       })),
     views: () => publishedViews(dataDir),
     runs: () => {
-      if (looked === undefined || performance.now() - looked.at >= lookEveryMs)
-        looked = { runs: lastRuns(dataDir), at: performance.now() };
-      return looked.runs;
+      if (cached === undefined || performance.now() - cached.at >= cacheMs)
+        cached = { runs: lastRuns(dataDir), at: performance.now() };
+      return cached.runs;
     },
     close: async () => {
       await jobs?.close();

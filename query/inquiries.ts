@@ -41,7 +41,7 @@ import {
 } from './question.js';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
-export type Answering = (generation: PinnedGeneration, pace: Pace) => Answer | Promise<Answer>;
+export type PreparedQuestion = (generation: PinnedGeneration, pace: Pace) => Answer | Promise<Answer>;
 
 export interface Inquiry {
   readonly name: string;
@@ -52,7 +52,7 @@ export interface Inquiry {
   readonly params: Shape;
   readonly query: Shape;
   /** The answer changes with time alone, so it has no ETag and is not cached. */
-  readonly isOfTheMoment?: boolean;
+  readonly isVolatile?: boolean;
   /** Params and query together: the input of `ask`. */
   readonly input: z.ZodObject;
   /** Schema of the JSON body. */
@@ -61,7 +61,7 @@ export interface Inquiry {
    * Checks what can be checked before a generation is pinned; throws HttpProblem. `parsed` is the output of the schemas of params and query together;
    * `only` is the one domain that the caller may ask about, if it is restricted.
    */
-  readonly prepare: (engine: Engine, parsed: unknown, only?: string) => Answering;
+  readonly prepare: (engine: Engine, parsed: unknown, only?: string) => PreparedQuestion;
   /** Whether callers with a key of one domain may ask it. */
   readonly forDomainKeys: boolean;
   /** The part of a pinned generation to answer from: all of it, or the layer that `parsed` names. Throws `not-ready`. */
@@ -71,17 +71,17 @@ export interface Inquiry {
 function inquiry<P extends Shape, Q extends Shape>(
   definition: Omit<Inquiry, 'prepare' | 'partOf' | 'params' | 'query' | 'input' | 'forDomainKeys'> & {
     /** `answer` itself restricts the answer to the domain `only`. */
-    readonly takesOnly?: boolean;
+    readonly filtersByDomain?: boolean;
     readonly params?: P;
     readonly query: Q;
     readonly answer: (
       engine: Engine,
       input: z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>,
       only: string | undefined,
-    ) => Answering;
+    ) => PreparedQuestion;
   },
 ): Inquiry {
-  const { answer, params, query, takesOnly = false, ...rest } = definition;
+  const { answer, params, query, filtersByDomain = false, ...rest } = definition;
   return {
     ...rest,
     params: params ?? {},
@@ -90,19 +90,23 @@ function inquiry<P extends Shape, Q extends Shape>(
     // Callers, `ask` and http/routes.ts, pass the output of these schemas.
     prepare: (engine, parsed, only) => {
       const input = parsed as z.output<z.ZodObject<P>> & z.output<z.ZodObject<Q>>;
-      const answering = answer(engine, input, only);
-      if (only !== undefined && !takesOnly) requireDomain(only, parsed as DomainInput, engine.urls);
-      return answering;
+      const prepared = answer(engine, input, only);
+      if (only !== undefined && !filtersByDomain) requireDomain(only, parsed as DomainInput, engine.urls);
+      return prepared;
     },
-    forDomainKeys: takesOnly || 'domain' in query,
+    forDomainKeys: filtersByDomain || 'domain' in query,
     // Only questions that read both layers have `layer` in their shape.
     partOf: (generation, parsed) => layerOf(generation, (parsed as { layer?: LayerName }).layer),
   };
 }
 
 /** Answers from one part of a generation, and marks answers of one layer. */
-export async function answerFrom(answering: Answering, part: PinnedGeneration, pace: Pace): Promise<Answer> {
-  const answer = await answering(part, pace);
+export async function answerFrom(
+  prepared: PreparedQuestion,
+  part: PinnedGeneration,
+  pace: Pace,
+): Promise<Answer> {
+  const answer = await prepared(part, pace);
   const { layer } = part;
   if (layer === undefined) return answer;
   // Rows are sent without the body, so each names the layer.
@@ -211,9 +215,9 @@ export const inquiries: readonly Inquiry[] = [
     body: bodies.pages,
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
-      const asked = { domain: parseDomain(input.domain, engine.urls) };
-      const paging = pagedTop.pagingOf(['pages', asked, time.range, input.layer], input);
-      const question = { ...time, ...asked, paging };
+      const target = { domain: parseDomain(input.domain, engine.urls) };
+      const paging = pagedTop.pagingOf(['pages', target, time.range, input.layer], input);
+      const question = { ...time, ...target, paging };
       return (generation, pace) => pages(engine, generation, question, pace);
     },
   }),
@@ -236,12 +240,12 @@ export const inquiries: readonly Inquiry[] = [
     body: bodies.breakdown,
     answer: (engine, input) => {
       const time = timeRange(input, engine.zones);
-      const asked = {
+      const target = {
         domain: parseDomain(input.domain, engine.urls),
         by: parseDimension(input.by, engine.dimensions),
       };
-      const paging = pagedTop.pagingOf(['breakdown', asked, time.range, input.layer], input);
-      const question = { ...time, ...asked, paging };
+      const paging = pagedTop.pagingOf(['breakdown', target, time.range, input.layer], input);
+      const question = { ...time, ...target, paging };
       return (generation, pace) => breakdown(engine, generation, question, pace);
     },
   }),
@@ -252,7 +256,7 @@ export const inquiries: readonly Inquiry[] = [
     summary: 'How many people are on a domain now, and on which of its pages',
     description:
       'People with a pageview whose own time and arrival both lie in the last minutes, counted one by one from the end of the log.',
-    isOfTheMoment: true,
+    isVolatile: true,
     query: {
       domain,
       minutes: whole(5, maxMinutes, 'How far back, in minutes.'),
@@ -275,7 +279,7 @@ export const inquiries: readonly Inquiry[] = [
       ...cursorShape,
     },
     body: bodies.domains,
-    takesOnly: true,
+    filtersByDomain: true,
     answer: (engine, input, only) => {
       const contains = (input.contains ?? '').toLowerCase();
       const question = { contains, only, paging: pagedDomains.pagingOf(['domains', contains], input) };
@@ -322,8 +326,8 @@ export async function ask(engine: Engine, name: string, input: AskInput): Promis
     typeof value === 'string' && takesMany(found.input, parameter) ? [value] : value,
   ]);
   const parsed = check(found.input, Object.fromEntries(given));
-  const answering = found.prepare(engine, parsed);
+  const prepared = found.prepare(engine, parsed);
   return engine.pinned(async (generation) =>
-    answerFrom(answering, found.partOf(generation, parsed), new Pace(performance.now() + askDeadlineMs)),
+    answerFrom(prepared, found.partOf(generation, parsed), new Pace(performance.now() + askDeadlineMs)),
   );
 }

@@ -21,20 +21,20 @@ export const cursorShape = {
 };
 
 /** The requested part of a list. */
-export interface Paging<Place> {
+export interface Paging<Position> {
   readonly limit: number;
   /** Position after which the page begins; undefined for the first page. */
-  readonly after: Place | undefined;
+  readonly after: Position | undefined;
   /** The cursor of a position in this list. */
-  cursorOf(place: Place): string;
+  cursorOf(position: Position): string;
 }
 
 /** Makes and parses the cursors of one kind of list. */
-export class Paged<Place> {
-  readonly #schema: z.ZodType<[number, string, Place]>;
+export class Paged<Position> {
+  readonly #schema: z.ZodType<[number, string, Position]>;
 
-  constructor(place: z.ZodType<Place>) {
-    this.#schema = z.tuple([z.literal(format), z.string(), place]);
+  constructor(position: z.ZodType<Position>) {
+    this.#schema = z.tuple([z.literal(format), z.string(), position]);
   }
 
   /**
@@ -44,27 +44,30 @@ export class Paged<Place> {
   pagingOf(
     question: readonly unknown[],
     { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-  ): Paging<Place> {
+  ): Paging<Position> {
     const key = digest(JSON.stringify(question));
     return {
       limit,
-      after: cursor === undefined ? undefined : this.#placeIn(cursor, key),
-      cursorOf: (place) => Buffer.from(JSON.stringify([format, key, place])).toString('base64url'),
+      after: cursor === undefined ? undefined : this.#positionIn(cursor, key),
+      cursorOf: (position) => Buffer.from(JSON.stringify([format, key, position])).toString('base64url'),
     };
   }
 
-  #placeIn(cursor: string, key: string): Place {
+  #positionIn(cursor: string, key: string): Position {
     const parsed = this.#schema.safeParse(parse(cursor));
     if (!parsed.success) throw refusal('is not a cursor of this list');
-    const [, question, place] = parsed.data;
+    const [, question, position] = parsed.data;
     if (question !== key) throw refusal('is of another question');
-    return place;
+    return position;
   }
 }
 
 /** The field `next` of an answer. */
-export function nextOf<Place>(paging: Paging<Place>, place: Place | undefined): { readonly next?: string } {
-  return place === undefined ? {} : { next: paging.cursorOf(place) };
+export function nextOf<Position>(
+  paging: Paging<Position>,
+  position: Position | undefined,
+): { readonly next?: string } {
+  return position === undefined ? {} : { next: paging.cursorOf(position) };
 }
 
 function parse(cursor: string): unknown {

@@ -104,7 +104,8 @@ export const seriesShape = {
 export type SeriesInput = z.output<z.ZodObject<typeof seriesShape>>;
 
 /** The subjects as named in the answer. */
-export type Asked = { readonly url: string } | { readonly urls: string[] } | { readonly domain: string };
+export type SubjectNames =
+  { readonly url: string } | { readonly urls: string[] } | { readonly domain: string };
 
 export interface TimeRange {
   readonly range: BucketRange;
@@ -112,7 +113,7 @@ export interface TimeRange {
 }
 
 export interface SeriesQuestion extends TimeRange {
-  readonly asked: Asked;
+  readonly names: SubjectNames;
   readonly subjects: readonly Subject[];
   readonly interval: Interval | undefined;
   /** Empty without an interval. */
@@ -128,14 +129,14 @@ export interface Terms {
 }
 
 export function seriesQuestion(input: SeriesInput, terms: Terms): SeriesQuestion {
-  const asked = subjectsOf(input, terms.urls);
+  const about = subjectsOf(input, terms.urls);
   const time = timeRange(input, terms.zones);
   return {
-    ...asked,
+    ...about,
     ...time,
     interval: input.interval,
     periods:
-      input.interval === undefined ? [] : periodsOf(input.interval, asked.subjects.length, time, terms.zones),
+      input.interval === undefined ? [] : periodsOf(input.interval, about.subjects.length, time, terms.zones),
     earlier: earlierPeriod(input.compare, time, terms.zones),
     explain: input.explain === '1',
   };
@@ -158,13 +159,16 @@ function earlierPeriod(
   };
 }
 
-function subjectsOf(input: DomainInput, urls: UrlRules): { asked: Asked; subjects: readonly Subject[] } {
+function subjectsOf(
+  input: DomainInput,
+  urls: UrlRules,
+): { names: SubjectNames; subjects: readonly Subject[] } {
   if (input.domain !== undefined) {
     if (input.url !== undefined) {
       throw urlAndDomain();
     }
     const domain = parseDomain(input.domain, urls);
-    return { asked: { domain }, subjects: [{ kind: 'domain', domain }] };
+    return { names: { domain }, subjects: [{ kind: 'domain', domain }] };
   }
   const unique = [...new Set((input.url ?? []).map((raw) => parseUrl(raw, urls)))];
   const [first] = unique;
@@ -174,7 +178,7 @@ function subjectsOf(input: DomainInput, urls: UrlRules): { asked: Asked; subject
     });
   }
   return {
-    asked: unique.length === 1 ? { url: first } : { urls: unique },
+    names: unique.length === 1 ? { url: first } : { urls: unique },
     subjects: unique.map((url) => ({ kind: 'page', url })),
   };
 }
@@ -208,11 +212,11 @@ export interface DomainInput {
 
 /** Throws `forbidden` unless a question that was parsed successfully is only about this domain or its pages. */
 export function requireDomain(only: string, { url, domain }: DomainInput, urls: UrlRules): void {
-  const asked =
+  const requested =
     domain === undefined
       ? (url ?? []).map((raw) => domainOf(parseUrl(raw, urls)))
       : [parseDomain(domain, urls)];
-  if (asked.length === 0 || asked.some((each) => each !== only)) throw outsideDomain(only);
+  if (requested.length === 0 || requested.some((each) => each !== only)) throw outsideDomain(only);
 }
 
 /** Parses the name of a dimension that is kept. Anything else is refused with a list of those kept. */

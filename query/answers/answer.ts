@@ -11,7 +11,7 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { AnsweredRange, Explain, Freshness, LayerName, UniquesAccuracy } from '../bodies.js';
-import { freshnessOf, type Used } from './freshness.js';
+import { freshnessOf, type AnswerSource } from './freshness.js';
 import type { SeriesQuestion, TimeRange } from '../question.js';
 import type { Table } from '../formats/table.js';
 
@@ -19,7 +19,7 @@ import type { Table } from '../formats/table.js';
 const sigmas95 = 1.96;
 
 /** The parts of an answer body besides `data` and `accuracy`. */
-export interface Frame {
+export interface Envelope {
   readonly freshness: Freshness;
   /** Only if the answer is from one layer. */
   readonly layer?: LayerName;
@@ -58,7 +58,7 @@ export function countOf(tally: Tally, identity: LiveIdentity): Count & EdgeLimit
   const { union } = people;
   const { pageviews } = tally;
   const visitors = Math.min(Math.round(union.estimate()), pageviews);
-  if (visitors === 0) return nobody;
+  if (visitors === 0) return zeroCount;
   const { overcount, undercount, rewritten, mistaken } = identity.effectOn(people);
   const bounds = union.isExact ? { lower: visitors, upper: visitors } : union.bounds(sigmas95);
   const lower = Math.max(1, Math.min(Math.floor(bounds.lower), pageviews) - overcount);
@@ -74,7 +74,7 @@ export function countOf(tally: Tally, identity: LiveIdentity): Count & EdgeLimit
   };
 }
 
-const nobody = {
+const zeroCount = {
   visitors: 0,
   lower: 0,
   upper: 0,
@@ -105,24 +105,24 @@ export function methodOf({
 }
 
 /** @param earlierToo range of the answer and its earlier period together, for freshness */
-export function frameOf(engine: Engine, used: Used): Frame;
-export function frameOf(
+export function envelopeOf(engine: Engine, source: AnswerSource): Envelope;
+export function envelopeOf(
   engine: Engine,
-  used: Used,
+  source: AnswerSource,
   time: TimeRange & { interval?: string | undefined },
   earlierToo?: BucketRange,
-): Frame & { readonly range: AnsweredRange };
-export function frameOf(
+): Envelope & { readonly range: AnsweredRange };
+export function envelopeOf(
   engine: Engine,
-  used: Used,
+  source: AnswerSource,
   time?: TimeRange & { interval?: string | undefined },
   earlierToo?: BucketRange,
-): Frame {
+): Envelope {
   return {
-    freshness: freshnessOf(engine, used, time === undefined ? undefined : (earlierToo ?? time.range)),
+    freshness: freshnessOf(engine, source, time === undefined ? undefined : (earlierToo ?? time.range)),
     ...(time === undefined ? {} : { range: rangeOf(time, engine.width) }),
-    ...(used.layer === undefined ? {} : { layer: used.layer }),
-    rules: used.batch.meta.rules,
+    ...(source.layer === undefined ? {} : { layer: source.layer }),
+    rules: source.batch.meta.rules,
   };
 }
 

@@ -7,7 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { frameOf, waitingIn, type Answer } from './answer.js';
+import { envelopeOf, waitingIn, type Answer } from './answer.js';
 import { rateOf, throughOf, visitsIn } from './visits.js';
 
 export interface BounceQuestion extends TimeRange {
@@ -27,7 +27,7 @@ export function bounceRate(
     body: {
       data: { domain, visits, bounces, rate, ...throughOf(batch, sums) },
       accuracy: { method: 'count', exact: true, ...waitingIn({ realtime }) },
-      ...frameOf(engine, { batch, realtime: undefined }, question),
+      ...envelopeOf(engine, { batch, realtime: undefined }, question),
     },
     table: {
       columns: [

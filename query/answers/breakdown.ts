@@ -6,16 +6,16 @@ import { valuesOf } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { frameOf, methodOf, type Answer } from './answer.js';
+import { envelopeOf, methodOf, type Answer } from './answer.js';
 import { emptinessOf, type Emptiness } from './empty.js';
 import { nextOf, type Paging } from '../paging.js';
-import { topOf, type Place, type Top } from './top.js';
+import { topOf, type Position, type Top } from './top.js';
 
 export interface BreakdownQuestion extends TimeRange {
   readonly domain: string;
   /** Name of a dimension that is kept. */
   readonly by: string;
-  readonly paging: Paging<Place>;
+  readonly paging: Paging<Position>;
 }
 
 export async function breakdown(
@@ -58,7 +58,7 @@ export async function breakdown(
         ranked: isRanked ? 'all' : 'part',
         ...engine.scopeOf([{ kind: 'domain', domain }]),
       },
-      ...frameOf(engine, generation, question),
+      ...envelopeOf(engine, generation, question),
     },
     ...next,
     table: {

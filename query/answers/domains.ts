@@ -10,20 +10,20 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import { nextOf, Paged, type Paging } from '../paging.js';
-import { frameOf, type Answer } from './answer.js';
+import { envelopeOf, type Answer } from './answer.js';
 
 export interface DomainsQuestion {
   /** Only domains that contain this text. */
   readonly contains: string;
   /** Only this domain, if it was seen. */
   readonly only?: string | undefined;
-  readonly paging: Paging<Place>;
+  readonly paging: Paging<Position>;
 }
 
-const placeSchema = z.object({ after: z.string() });
-export type Place = z.output<typeof placeSchema>;
+const positionSchema = z.object({ after: z.string() });
+export type Position = z.output<typeof positionSchema>;
 
-export const pagedDomains = new Paged(placeSchema);
+export const pagedDomains = new Paged(positionSchema);
 
 const domainsBetweenLooks = 64;
 
@@ -56,7 +56,7 @@ export async function domains(
     ...next,
     body: {
       data: { domains: listed, more, ...next },
-      ...frameOf(engine, generation),
+      ...envelopeOf(engine, generation),
     },
     table: { columns: [column('domain', 'text')], rows: listed.map((domain) => [domain]) },
   };

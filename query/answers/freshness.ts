@@ -9,14 +9,14 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import type { BucketRange } from '../../lib/time/buckets.js';
 
 /** The parts of a generation that an answer used; without a realtime part it used the batch view alone. */
-export interface Used extends Pick<PinnedGeneration, 'batch' | 'layer'> {
+export interface AnswerSource extends Pick<PinnedGeneration, 'batch' | 'layer'> {
   readonly realtime: Pick<RealtimeView, 'cut' | 'lastReceivedAt' | 'deadLetters'> | undefined;
 }
 
 /** @param range of the facts' timestamps; all times if undefined */
 export function freshnessOf(
   engine: Engine,
-  { batch, realtime, layer }: Used,
+  { batch, realtime, layer }: AnswerSource,
   range?: BucketRange,
 ): Freshness {
   const base = {

@@ -6,14 +6,14 @@ import { pagesOf } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
 import type { TimeRange } from '../question.js';
-import { frameOf, methodOf, type Answer } from './answer.js';
+import { envelopeOf, methodOf, type Answer } from './answer.js';
 import { emptinessOf } from './empty.js';
 import { nextOf, type Paging } from '../paging.js';
-import { topOf, type Place } from './top.js';
+import { topOf, type Position } from './top.js';
 
 export interface PagesQuestion extends TimeRange {
   readonly domain: string;
-  readonly paging: Paging<Place>;
+  readonly paging: Paging<Position>;
 }
 
 export async function pages(
@@ -24,9 +24,9 @@ export async function pages(
 ): Promise<Answer<Bodies['pages']>> {
   const { domain, range, paging } = question;
   const top = { listing: pagesOf(domain), range, ...paging, by: 'pageviews' } as const;
-  const { rows, limits, isRanked, next: place } = await topOf(engine, generation, top, pace);
+  const { rows, limits, isRanked, next: position } = await topOf(engine, generation, top, pace);
   const isEmpty = rows.length === 0;
-  const next = nextOf(paging, place);
+  const next = nextOf(paging, position);
   return {
     body: {
       data: {
@@ -41,7 +41,7 @@ export async function pages(
         ranked: isRanked ? 'all' : 'part',
         ...engine.scopeOf([{ kind: 'domain', domain }]),
       },
-      ...frameOf(engine, generation, question),
+      ...envelopeOf(engine, generation, question),
     },
     ...next,
     table: {

@@ -3,16 +3,16 @@ import type { Tally } from '../engine/tally.js';
 import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
 import { waitingIn, type Answer } from './answer.js';
-import { seriesAnswer, type Asking } from './series.js';
+import { seriesAnswer, type SeriesContext } from './series.js';
 
-export function pageviews(asking: Asking): Promise<Answer<Bodies['pageviews']>> {
-  const accuracy = { method: 'count', exact: true, ...waitingIn(asking.generation) } as const;
-  return seriesAnswer(asking, {
+export function pageviews(context: SeriesContext): Promise<Answer<Bodies['pageviews']>> {
+  const accuracy = { method: 'count', exact: true, ...waitingIn(context.generation) } as const;
+  return seriesAnswer(context, {
     what: 'pageviews',
     columns: [column('pageviews', 'count')],
     overlap: (a, b) => a.pageviews === b.pageviews,
     read: figuresOf,
-    sumUp: (tally) => {
+    summarize: (tally) => {
       const figures = figuresOf(tally);
       return { figures, data: figures, accuracy };
     },

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
-import { frameOf, type Answer } from './answer.js';
+import { envelopeOf, type Answer } from './answer.js';
 
 /** Maximum number of ids listed per person. */
 export const maxIdsListed = 1_000;
@@ -27,7 +27,7 @@ export async function person(
         equivsAfterBatchCut: realtime?.equivsAfterBatchCut ?? 0,
         retractionsAfterBatchCut: realtime?.retractionsAfterBatchCut ?? 0,
       },
-      ...frameOf(engine, generation),
+      ...envelopeOf(engine, generation),
     },
     table: {
       columns: [column('person', 'text'), column('id', 'text')],

@@ -11,11 +11,11 @@ import type { LiveIdentity } from '../identity/live-identity.js';
 import type { Period } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
 import type { SeriesQuestion } from '../question.js';
-import { explainOf, frameOf } from './answer.js';
+import { explainOf, envelopeOf } from './answer.js';
 import { emptinessOf } from './empty.js';
 
 /** A question, and what it is answered with. */
-export interface Asking {
+export interface SeriesContext {
   readonly engine: Engine;
   readonly generation: PinnedGeneration;
   readonly question: SeriesQuestion;
@@ -25,7 +25,7 @@ export interface Asking {
 /** Figures, by column name. */
 type Figures<T> = Readonly<Record<keyof T, Cell>>;
 
-export interface Counting<T extends Figures<T>, Data, Accuracy> {
+export interface SeriesMeasure<T extends Figures<T>, Data, Accuracy> {
   readonly what: 'pageviews' | 'uniques';
   /** Joins visitor ids to people; only for `uniques`. */
   readonly identity?: LiveIdentity;
@@ -36,7 +36,7 @@ export interface Counting<T extends Figures<T>, Data, Accuracy> {
   /** Reads the figures of an interval from its tally. */
   readonly read: (tally: Tally) => T;
   /** Reads the whole range: its figures, the data of the answer, and its accuracy. */
-  readonly sumUp: (tally: Tally) => {
+  readonly summarize: (tally: Tally) => {
     readonly figures: T;
     readonly data: Data;
     readonly accuracy: Accuracy;
@@ -44,11 +44,11 @@ export interface Counting<T extends Figures<T>, Data, Accuracy> {
 }
 
 export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
-  asking: Asking,
-  counting: Counting<T, Data, Accuracy>,
+  context: SeriesContext,
+  measure: SeriesMeasure<T, Data, Accuracy>,
 ) {
-  const { engine, generation, question, pace } = asking;
-  const { columns, read, sumUp, identity } = counting;
+  const { engine, generation, question, pace } = context;
+  const { columns, read, summarize, identity } = measure;
   const { width } = engine;
   const { earlier } = question;
   const earlierRange = earlier?.(question.range);
@@ -59,18 +59,18 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
     const before = async (part: BucketRange): Promise<Before<T> | undefined> => {
       const period = earlier?.(part);
       if (period === undefined) return undefined;
-      await tallyUp(tally, asking, period, counting.what);
+      await tallyUp(tally, context, period, measure.what);
       return { period, figures: read(tally) };
     };
     const series: Counted<T>[] = [];
     for (const period of question.periods) {
-      await tallyUp(tally, asking, period, counting.what);
+      await tallyUp(tally, context, period, measure.what);
       series.push({ period, figures: read(tally), before: await before(period) });
       if (pace.due) await pace.rest();
     }
     const beforeAll = await before(question.range);
-    await tallyUp(tally, asking, question.range, counting.what);
-    const { figures: total, data, accuracy } = sumUp(tally);
+    await tallyUp(tally, context, question.range, measure.what);
+    const { figures: total, data, accuracy } = summarize(tally);
     const hasSeries = question.interval !== undefined;
     const whole = { period: { ...question.range, label: '' }, figures: total, before: beforeAll };
     const counted = hasSeries ? series : [whole];
@@ -82,14 +82,14 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
           from: width.show(other.period.from),
           to: width.show(other.period.to),
           ...other.figures,
-          overlap: counting.overlap(figures, other.figures),
+          overlap: measure.overlap(figures, other.figures),
         },
       };
     };
     return {
       body: {
         data: {
-          ...question.asked,
+          ...question.names,
           ...data,
           ...compareOf(whole),
           ...(tally.pageviews === 0 ? await emptinessOf(engine, generation, question.subjects, pace) : {}),
@@ -98,7 +98,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
             : {}),
         },
         accuracy,
-        ...frameOf(engine, generation, question, {
+        ...envelopeOf(engine, generation, question, {
           from: Math.min(question.range.from, earlierRange?.from ?? Infinity),
           to: question.range.to,
         }),
@@ -123,7 +123,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
                 other === undefined ? null : other.period.from * width.ms,
                 other === undefined ? null : other.period.to * width.ms,
                 ...columns.map(({ name }) => other?.figures[name] ?? null),
-                other === undefined ? null : counting.overlap(figures, other.figures),
+                other === undefined ? null : measure.overlap(figures, other.figures),
               ]),
         ]),
       },
@@ -165,7 +165,7 @@ function entryOf<T>({ period, figures }: Counted<T>, width: BucketWidth): T & In
 /** Resets the tally and fills it with the facts of all subjects in a range: their union. */
 export async function tallyUp(
   tally: Tally,
-  { generation, question, pace }: Omit<Asking, 'engine'>,
+  { generation, question, pace }: Omit<SeriesContext, 'engine'>,
   range: BucketRange,
   what: 'pageviews' | 'uniques',
 ): Promise<void> {

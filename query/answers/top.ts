@@ -31,7 +31,7 @@ export interface TopQuestion {
   readonly range: BucketRange;
   readonly limit: number;
   /** Where the page begins; the first row by default. */
-  readonly after?: Place | undefined;
+  readonly after?: Position | undefined;
   /** The order; ties by pageviews, then by name in UTF-8 byte order. */
   readonly by: 'pageviews' | 'visitors';
   /** Whether to count `others`, which may take further reads. */
@@ -48,7 +48,7 @@ export interface Top {
   /** Pageviews of the domain in the range, listed or not. */
   readonly pageviews: number;
   /** Where the next page begins; undefined if no rows follow, or not all could be ranked. */
-  readonly next: Place | undefined;
+  readonly next: Position | undefined;
   /** How many further items the range has, after this page and those before it. */
   readonly others: { readonly atLeast: number; readonly atMost: number };
   /** False if not all candidates could be checked: an unlisted one may rank higher. */
@@ -56,22 +56,22 @@ export interface Top {
 }
 
 /** A position in a list, valid for one batch view. */
-const placeSchema = z.object({
+const positionSchema = z.object({
   view: z.string(),
   /** Number of rows before it. */
   rows: z.int().positive(),
   /** Digest of the names of these rows. */
   digest: z.string(),
 });
-export type Place = z.output<typeof placeSchema>;
+export type Position = z.output<typeof positionSchema>;
 
-export const pagedTop = new Paged(placeSchema);
+export const pagedTop = new Paged(positionSchema);
 
 /** Maximum number of rows that can be read page by page; each takes about 200 bytes while a page is made. */
 const maxRows = 100_000;
 
 /** Maximum number of names of the realtime part per question; each takes about 100 bytes. */
-const usualMaxFresh = 1_000_000;
+const defaultMaxFresh = 1_000_000;
 /** Fractions of the time until the deadline at which reading the realtime part, ranking, and counting others end. */
 const timeToRead = 0.7;
 const timeToRank = 0.85;
@@ -92,7 +92,7 @@ export async function topOf(
   );
 }
 
-interface Asking {
+interface SearchContext {
   readonly engine: Engine;
   readonly generation: PinnedGeneration;
   readonly question: TopQuestion;
@@ -110,7 +110,7 @@ interface Entry extends Listed {
 type People = Count & EdgeLimits;
 
 class Search {
-  readonly #asking: Asking;
+  readonly #context: SearchContext;
   readonly #best: Best;
   /** Number of rows on earlier pages. */
   readonly #skipped: number;
@@ -118,16 +118,16 @@ class Search {
   #uncounted = 0;
   #isRanked = true;
 
-  constructor(asking: Asking) {
-    this.#asking = asking;
-    const { limit, after } = asking.question;
+  constructor(context: SearchContext) {
+    this.#context = context;
+    const { limit, after } = context.question;
     this.#skipped = after?.rows ?? 0;
     this.#best = new Best(this.#skipped + limit + 1); // one more, to see whether rows follow
   }
 
   async result(): Promise<Top> {
-    const { question, pace, tally } = this.#asking;
-    this.#checkPlace();
+    const { question, pace, tally } = this.#context;
+    this.#checkPosition();
     await this.#tallyUp({ kind: 'domain', domain: question.listing.domain }, 'pageviews');
     const { pageviews } = tally;
     this.#uncounted = pageviews;
@@ -142,7 +142,8 @@ class Search {
       question.withOthers === true && candidates !== undefined
         ? await this.#others(candidates, following)
         : none;
-    const next = following > 0 && this.#isRanked ? await this.#placeBehind(ranked.slice(0, end)) : undefined;
+    const next =
+      following > 0 && this.#isRanked ? await this.#positionAfter(ranked.slice(0, end)) : undefined;
     return { rows, limits, pageviews, others, isRanked: this.#isRanked, next };
   }
 
@@ -161,8 +162,8 @@ class Search {
     return { rows, limits };
   }
 
-  #checkPlace(): void {
-    const { generation, question } = this.#asking;
+  #checkPosition(): void {
+    const { generation, question } = this.#context;
     const { after, limit } = question;
     if (after === undefined) return;
     if (after.view !== generation.batch.meta.id)
@@ -176,7 +177,7 @@ class Search {
   }
 
   async #checkSkipped(ranked: readonly Entry[]): Promise<void> {
-    const { after } = this.#asking.question;
+    const { after } = this.#context.question;
     if (after === undefined) return;
     if (!this.#isRanked)
       throw new HttpProblem('deadline-exceeded', 'not all of the list could be ranked in time; ask again', {
@@ -186,14 +187,14 @@ class Search {
       throw listChanged('other rows have come among those that have been read');
   }
 
-  async #placeBehind(read: readonly Entry[]): Promise<Place> {
-    const view = this.#asking.generation.batch.meta.id;
+  async #positionAfter(read: readonly Entry[]): Promise<Position> {
+    const view = this.#context.generation.batch.meta.id;
     return { view, rows: read.length, digest: await this.#digestOf(read) };
   }
 
   /** Digest of the names, independent of their order. */
   async #digestOf(entries: readonly Entry[]): Promise<string> {
-    const { pace } = this.#asking;
+    const { pace } = this.#context;
     const hash = createHash('sha256');
     for (const { name } of await sortPaced(entries, (a, b) => compareUtf8(a.name, b.name), pace)) {
       hash.update(`${JSON.stringify(name)}\n`);
@@ -204,7 +205,7 @@ class Search {
 
   /** Prefetches realtime cells for entries whose people were not counted yet. */
   async #prefetch(entries: readonly Entry[]): Promise<void> {
-    const { generation, question } = this.#asking;
+    const { generation, question } = this.#context;
     const { from, to } = question.range;
     const open = entries.filter(({ people }) => people === undefined);
     const subjects = open.map(({ name }) => question.listing.subjectOf(name));
@@ -212,7 +213,7 @@ class Search {
   }
 
   async #rank(candidates: Candidates): Promise<void> {
-    const { question, pace } = this.#asking;
+    const { question, pace } = this.#context;
     const best = this.#best;
     while (!candidates.isDone) {
       if (pace.due) await pace.rest();
@@ -235,7 +236,7 @@ class Search {
 
   /** Counts the items after this page. Each has at least one of the uncounted pageviews, which bounds their number. */
   async #others(candidates: Candidates, following: number): Promise<Top['others']> {
-    const { pace } = this.#asking;
+    const { pace } = this.#context;
     for (let looks = 0; looks < looksToCount && !candidates.isDone && this.#uncounted > 0; looks++) {
       if (pace.due) await pace.rest();
       if (looks > 0 && pace.used > timeToCount) break;
@@ -253,7 +254,7 @@ class Search {
   }
 
   async #candidates(): Promise<Candidates> {
-    const { engine, generation, question, pace } = this.#asking;
+    const { engine, generation, question, pace } = this.#context;
     const batch = await engine.ranks.of(generation.batch, question.listing, pace);
     const { counts, isWhole } = await realtimeCounts(generation, question, pace);
     this.#isRanked = batch.isWhole && isWhole;
@@ -262,7 +263,7 @@ class Search {
 
   /** Counts a candidate's pageviews; as its rank they are an upper bound of its visitors. */
   #count({ name, fresh }: Candidate): Entry {
-    const { generation, question, tally } = this.#asking;
+    const { generation, question, tally } = this.#context;
     tally.reset();
     tally.countBatch(generation.batch, question.listing.subjectOf(name), question.range);
     const pageviews = tally.pageviews + fresh;
@@ -271,14 +272,14 @@ class Search {
   }
 
   async #peopleOf(name: string): Promise<People> {
-    const { question, tally, identity } = this.#asking;
+    const { question, tally, identity } = this.#context;
     await this.#tallyUp(question.listing.subjectOf(name), 'uniques');
     return countOf(tally, identity);
   }
 
   /** Resets the tally and fills it with one subject's facts in the range. */
   #tallyUp(subject: Subject, what: 'pageviews' | 'uniques'): Promise<void> {
-    const { generation, question, pace, tally } = this.#asking;
+    const { generation, question, pace, tally } = this.#context;
     tally.reset();
     return tally.add(generation, subject, question.range, what, pace);
   }
@@ -290,7 +291,7 @@ const looksBetweenPauses = 256;
 /** Pageviews of the realtime part in the range, by name; `isWhole` is false if there are too many names or time is short. */
 async function realtimeCounts(
   { realtime }: PinnedGeneration,
-  { listing, range, maxFresh = usualMaxFresh }: TopQuestion,
+  { listing, range, maxFresh = defaultMaxFresh }: TopQuestion,
   pace: Pace,
 ): Promise<{ readonly counts: ReadonlyMap<string, number>; readonly isWhole: boolean }> {
   const counts = new Map<string, number>();

@@ -2,12 +2,12 @@
 import type { Bodies } from '../bodies.js';
 import { column } from '../formats/table.js';
 import { countOf, methodOf, type Answer, type Count } from './answer.js';
-import { seriesAnswer, tallyUp, type Asking } from './series.js';
+import { seriesAnswer, tallyUp, type SeriesContext } from './series.js';
 
-export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>> {
-  const { engine, generation, question, pace } = asking;
+export async function uniques(context: SeriesContext): Promise<Answer<Bodies['uniques']>> {
+  const { engine, generation, question, pace } = context;
   const identity = await engine.edges.of(generation, pace);
-  return seriesAnswer(asking, {
+  return seriesAnswer(context, {
     what: 'uniques',
     identity,
     columns: [
@@ -18,10 +18,10 @@ export async function uniques(asking: Asking): Promise<Answer<Bodies['uniques']>
     ],
     overlap: (a: Count, b: Count) => a.lower <= b.upper && b.lower <= a.upper,
     read: (tally) => figuresOf(countOf(tally, identity)),
-    sumUp: (tally) => {
-      const { visitors, ...sureness } = countOf(tally, identity);
-      const accuracy = { ...methodOf(generation), ...sureness, ...engine.scopeOf(question.subjects) };
-      return { figures: figuresOf({ visitors, ...sureness }), data: { visitors }, accuracy };
+    summarize: (tally) => {
+      const { visitors, ...bounds } = countOf(tally, identity);
+      const accuracy = { ...methodOf(generation), ...bounds, ...engine.scopeOf(question.subjects) };
+      return { figures: figuresOf({ visitors, ...bounds }), data: { visitors }, accuracy };
     },
   });
 }
@@ -31,11 +31,11 @@ function figuresOf({ visitors, lower, upper, exact }: Count): Count {
 }
 
 /** The merged sketch of a range in the DataSketches format. */
-export async function sketch(asking: Asking): Promise<Uint8Array> {
-  const { engine, generation, pace } = asking;
+export async function sketch(context: SeriesContext): Promise<Uint8Array> {
+  const { engine, generation, pace } = context;
   const identity = await engine.edges.of(generation, pace);
   return engine.tallied(async (tally) => {
-    await tallyUp(tally, asking, asking.question.range, 'uniques');
+    await tallyUp(tally, context, context.question.range, 'uniques');
     return tally.people().union.toSketch().toBytes();
   }, identity);
 }

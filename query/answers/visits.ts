@@ -10,7 +10,7 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import type { Period } from '../engine/zone.js';
 import { column } from '../formats/table.js';
 import type { SeriesQuestion } from '../question.js';
-import { frameOf, round, waitingIn, type Answer } from './answer.js';
+import { envelopeOf, round, waitingIn, type Answer } from './answer.js';
 
 export interface VisitsQuestion extends Pick<SeriesQuestion, 'range' | 'zone' | 'interval' | 'periods'> {
   readonly domain: string;
@@ -47,7 +47,7 @@ export function visits(
             }),
       },
       accuracy: { method: 'count', exact: true, ...waitingIn({ realtime }) },
-      ...frameOf(engine, { batch, realtime: undefined }, question),
+      ...envelopeOf(engine, { batch, realtime: undefined }, question),
     },
     table: {
       columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...figureColumns],

@@ -97,7 +97,7 @@ export class Generations {
     const shared = this.#shared.get(generation);
     if (shared === undefined) throw new SwaError('internal.invariant', 'unpinned more often than pinned');
     shared.pins--;
-    this.#letGo(shared);
+    this.#releaseUnused(shared);
   }
 
   /** Stops sharing: the next pin reads the pointers. */
@@ -123,10 +123,10 @@ export class Generations {
     if (shared.retired) return;
     shared.retired = true;
     if (this.#newest === shared) this.#newest = undefined;
-    this.#letGo(shared);
+    this.#releaseUnused(shared);
   }
 
-  #letGo(shared: Shared): void {
+  #releaseUnused(shared: Shared): void {
     if (!shared.retired || shared.pins > 0) return;
     shared.isOver = true;
     const { generation } = shared;

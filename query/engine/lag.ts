@@ -28,7 +28,7 @@ interface Sample {
 const samplesKept = 120;
 
 /** Errors for which retrying is pointless. */
-const hopeless: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
+const permanentErrors: readonly ErrorCode[] = ['config.invalid', 'log.mismatch'];
 
 export interface LagWatchOptions {
   readonly open: () => Promise<Log>;
@@ -60,7 +60,7 @@ export class LagWatch implements LagSource {
   /** Takes the first sample, then continues in the background. Throws `config.invalid` and `log.mismatch`, when it is the wrong log. */
   async start(): Promise<void> {
     const error = await this.#attempt();
-    if (hasCode(error, ...hopeless)) throw error;
+    if (hasCode(error, ...permanentErrors)) throw error;
   }
 
   /** Takes a sample and schedules the next attempt. Returns the error, if any. */

@@ -26,7 +26,7 @@ export interface Reading {
 const realtimePieceBuckets = 2_976;
 const smallRealtimeCellCount = 500;
 
-const nobody = new HllUnion({ lgK: 4 });
+const emptyUnion = new HllUnion({ lgK: 4 });
 
 /** A working buffer and its counts. */
 export class Tally {
@@ -84,7 +84,7 @@ export class Tally {
   /** The people that were added, joined by identity. Call before reading the union. */
   people(): Rewritten {
     if (this.#live === undefined || this.#sink === this.union)
-      return { union: this.union, replaced: nobody, kept: nobody, hasRegisters: true, unclear: 0 };
+      return { union: this.union, replaced: emptyUnion, kept: emptyUnion, hasRegisters: true, unclear: 0 };
     this.#live.settle();
     return this.#live;
   }

@@ -21,7 +21,7 @@ export interface ErasureControl {
 /** Maximum number of ids that one request may erase. */
 const maxIds = 100_000;
 
-const request = z.strictObject({
+const requestSchema = z.strictObject({
   visitor: z.string().optional().describe('This visitor id alone.'),
   person: z
     .string()
@@ -42,7 +42,7 @@ export function erasureRoutes(engine: Engine, erasures: ErasureControl): Route[]
       scope: 'admin',
       body: {
         description: 'One of visitor and person.',
-        content: { 'application/json': request },
+        content: { 'application/json': requestSchema },
         limitBytes: 4_096,
       },
       responses: [
@@ -58,17 +58,17 @@ export function erasureRoutes(engine: Engine, erasures: ErasureControl): Route[]
         },
       ],
       problems: ['invalid-body', 'not-ready'],
-      handle: async ({ request: asked, response, body, deadlineAt }) => {
+      handle: async ({ request, response, body, deadlineAt }) => {
         const { visitor, person, preview } = parse(body);
         const ids = visitor === undefined ? await idsOf(engine, person ?? '', deadlineAt) : [visitor];
         if (preview === true) {
           const warning =
             ids.length > manyIds ? 'an id that several people share may have joined strangers' : null;
-          await sendJson(asked, response, { ids, warning });
+          await sendJson(request, response, { ids, warning });
           return;
         }
         response.statusCode = 202;
-        await sendJson(asked, response, told(erasures.request(ids)));
+        await sendJson(request, response, bodyOf(erasures.request(ids)));
       },
     }),
     route({
@@ -81,8 +81,8 @@ export function erasureRoutes(engine: Engine, erasures: ErasureControl): Route[]
         { status: 200, description: 'Oldest first.', content: { 'application/json': bodies.erasures } },
       ],
       problems: [],
-      handle: ({ request: asked, response }) =>
-        sendJson(asked, response, { erasures: erasures.list().map(told) }),
+      handle: ({ request, response }) =>
+        sendJson(request, response, { erasures: erasures.list().map(bodyOf) }),
     }),
     route({
       method: 'get',
@@ -95,18 +95,18 @@ export function erasureRoutes(engine: Engine, erasures: ErasureControl): Route[]
         { status: 200, description: 'The erasure.', content: { 'application/json': bodies.erasure } },
       ],
       problems: ['not-found'],
-      handle: ({ request: asked, response }, { params }) => {
+      handle: ({ request, response }, { params }) => {
         const found = erasures.list().find(({ id }) => id === params.id);
         if (found === undefined)
           throw new HttpProblem('not-found', `there is no erasure ${show(params.id)}`, { parameter: 'id' });
-        return sendJson(asked, response, told(found));
+        return sendJson(request, response, bodyOf(found));
       },
     }),
   ];
 }
 
-function parse(body: string): z.output<typeof request> {
-  const parsed = request.safeParse(parseJsonBody(body));
+function parse(body: string): z.output<typeof requestSchema> {
+  const parsed = requestSchema.safeParse(parseJsonBody(body));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const field = issue?.path.join('.') ?? '';
@@ -142,7 +142,7 @@ async function idsOf(engine: Engine, id: string, deadlineAt: number): Promise<re
   });
 }
 
-function told({ requestedAt, doneAt, ...report }: ErasureReport): Erasure {
+function bodyOf({ requestedAt, doneAt, ...report }: ErasureReport): Erasure {
   return {
     ...report,
     requestedAt: new Date(requestedAt).toISOString(),

@@ -27,7 +27,7 @@ import { combinedFilters } from '../filters.js';
 import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, requireDomain, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
-import { formatFor, formats, notKept, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
+import { formatFor, formats, forbidCaching, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
 export interface QueryRoutesDeps {
   readonly engine: Engine;
@@ -52,13 +52,13 @@ export interface BatchControl {
   runs(): readonly BatchRun[];
 }
 
-const asked: readonly ProblemName[] = [
+const questionProblems: readonly ProblemName[] = [
   'invalid-parameter',
   'missing-parameter',
   'deadline-exceeded',
   'not-ready',
 ];
-const ranged: readonly ProblemName[] = ['unaligned-range', 'empty-range', ...asked];
+const rangeProblems: readonly ProblemName[] = ['unaligned-range', 'empty-range', ...questionProblems];
 
 export function queryRoutes(deps: QueryRoutesDeps): readonly Route[] {
   return [
@@ -99,10 +99,10 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
         description: 'The answer.',
         content: { 'application/json': inquiry.body, 'text/csv': undefined, [arrowMediaType]: undefined },
       },
-      ...(inquiry.isOfTheMoment === true ? [] : [unchanged]),
+      ...(inquiry.isVolatile === true ? [] : [unchanged]),
     ],
     problems: [
-      ...(inRange ? ranged : asked),
+      ...(inRange ? rangeProblems : questionProblems),
       'not-acceptable',
       ...('interval' in inquiry.query ? (['range-too-fine', 'unsupported-time-zone'] as const) : []),
       ...('cursor' in inquiry.query ? (['list-changed'] as const) : []),
@@ -112,12 +112,12 @@ function inquiryRoute(engine: Engine, inquiry: Inquiry): Route {
       const { format: askedFormat, ...query } = input.query;
       const format = formatFor(request, askedFormat);
       const parsed = { ...input.params, ...query };
-      const answering = inquiry.prepare(engine, parsed, exchange.domain);
+      const prepared = inquiry.prepare(engine, parsed, exchange.domain);
       await pinnedFor(exchange, engine, async (generation) => {
-        if (inquiry.isOfTheMoment === true) notKept(response);
+        if (inquiry.isVolatile === true) forbidCaching(response);
         else if (notModified(request, response, versionOf(engine, generation), format)) return;
         const part = inquiry.partOf(generation, parsed);
-        const answer = await answerFrom(answering, part, new Pace(deadlineAt));
+        const answer = await answerFrom(prepared, part, new Pace(deadlineAt));
         if (!engine.edges.isFinal(part)) response.removeHeader('ETag');
         if (answer.next !== undefined) linkNext(request, response, answer.next);
         await sendAnswer(request, response, answer, format);
@@ -166,7 +166,7 @@ function sketchRoute(engine: Engine): Route {
       { status: 200, description: 'DataSketches HLL bytes.', content: { [sketchType]: undefined } },
       unchanged,
     ],
-    problems: [...ranged, 'not-acceptable'],
+    problems: [...rangeProblems, 'not-acceptable'],
     handle: async (exchange, { query }) => {
       const { request, response, deadlineAt } = exchange;
       const question = seriesQuestion(query, engine);

@@ -21,10 +21,10 @@ export const formats = ['json', 'csv', 'arrow'] as const satisfies readonly Form
 
 /**
  * Throws `not-acceptable`.
- * @param asked value of the parameter `format`, which overrides `Accept`
+ * @param requested value of the parameter `format`, which overrides `Accept`
  */
-export function formatFor(request: Request, asked?: Format): Format {
-  if (asked !== undefined) return asked;
+export function formatFor(request: Request, requested?: Format): Format {
+  if (requested !== undefined) return requested;
   const { accept } = request.headers;
   if (accept === undefined || accept === '*/*' || accept === 'application/json') return 'json';
   const best = request.accepts(offered);
@@ -39,7 +39,7 @@ export function formatFor(request: Request, asked?: Format): Format {
 const answersVary = 'Accept, Accept-Encoding, Authorization, Origin';
 
 /** Sets the headers of an answer that must not be cached. */
-export function notKept(response: Response): void {
+export function forbidCaching(response: Response): void {
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('Vary', answersVary);
 }

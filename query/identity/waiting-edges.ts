@@ -202,9 +202,9 @@ function edgesOf({ realtime }: Pick<PinnedGeneration, 'realtime'>): {
  * and be joined again when they are split.
  */
 function slackOf(equivs: number, retractions: number, maxPersonIds: number): Slack {
-  const comingApart = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);
+  const maxSplits = maxPersonIds === 0 ? 0 : 2 * (maxPersonIds - 1);
   return {
-    overcount: equivs + retractions * comingApart,
-    undercount: retractions + equivs * comingApart,
+    overcount: equivs + retractions * maxSplits,
+    undercount: retractions + equivs * maxSplits,
   };
 }

@@ -13,7 +13,7 @@ import { domainOf } from '../../facts/url/domain.js';
 export const maxMinutes = 30;
 const maxAgeMs = maxMinutes * 60_000;
 /** About 250 bytes each. */
-const usualMaxViews = 100_000;
+const defaultMaxViews = 100_000;
 
 /** The fields that exclusions compare, and those that are counted. */
 export interface RecentView extends ExclusionTexts {
@@ -35,7 +35,7 @@ export class RecentPageviews {
   #first = 0;
   #coveredFrom = -Infinity;
 
-  constructor(rules: CountingRules, maxViews = usualMaxViews) {
+  constructor(rules: CountingRules, maxViews = defaultMaxViews) {
     this.#rules = rules;
     this.#maxViews = maxViews;
   }
