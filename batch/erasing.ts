@@ -5,7 +5,8 @@
  *   1. wait until older realtime stores are gone: those of generations that no worker uses any more
  *   2. order the owners of facts, the sink and the log's writer, to rewrite theirs; if one is not running, do its work here
  *   3. remove the star, older views, dead letters and rejected lines
- *   4. write the receipt
+ *   4. where hosts share facts: remove older shared views, and wait until the other hosts have removed their copies
+ *   5. write the receipt
  *
  * Pageviews that have become too old (SWA_RETENTION_DAYS) are handled in the same way: a view leaves them out first (ViewMeta.keptFrom), then
  * their texts are rewritten. Older views are removed when newer ones replace them.
@@ -14,9 +15,8 @@
  * each id in them is hashed.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { isToErase } from '../facts/erased-record.js';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   answerTo,
   erasedByAge,
@@ -26,38 +26,54 @@ import {
   orderOf,
   saveErasedByAge,
   saveErasure,
-  toErase,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
   type ErasureRecord,
 } from '../facts/erasure-records.js';
-import { eraseInLog } from '../facts/erase-log.js';
+import { eraseInLog, recordErasures } from '../facts/erase-log.js';
+import { makeRules } from '../facts/rules.js';
 import { compareViewIds } from '../facts/views/view-id.js';
 import type { BatchView, ViewId } from '../facts/views/view.js';
 import type { Config } from '../lib/config/config.js';
 import { hasCode } from '../lib/errors/errors.js';
-import { roomOf } from '../lib/files/data-dir.js';
-import { OwnerLock, liveLockOwner } from '../lib/files/owner-lock.js';
-import { readIfThere } from '../lib/files/read-if-there.js';
-import { removeScratch } from '../lib/files/removal.js';
+import { liveLockOwner } from '../lib/files/owner-lock.js';
 import type { Clock } from '../lib/time/clock.js';
 import { logLockPath, openLog, openLogWriter } from '../log/open-log.js';
-import { namesIn } from '../log/stored.js';
 import { sinkLockPath } from '../master-data/layout.js';
 import { drainLogToMaster } from '../master-data/role.js';
-import { removeStar } from '../master-data/star/head.js';
-import { batchLockPath } from '../serving/batch-runs.js';
 import { currentIfAny } from '../serving/current.js';
-import { isViewId, viewPath } from '../serving/layout.js';
-import { openView, removeViews, viewsWithout } from '../serving/store.js';
+import { isViewId } from '../serving/layout.js';
+import { openView } from '../serving/store.js';
+import { eraseHere, removeOldStores, whileErasing } from './erase-here.js';
 
 export interface ErasingContext {
   readonly config: Config;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Set if other hosts share the master dataset and views. */
+  readonly shared?: SharedErasing | undefined;
   /** Called for each step just before its effect is recorded; if it throws, the work ends there. For tests that crash the process. */
   readonly onStep?: (step: ErasingStep) => void;
+}
+
+/** What several hosts share, as far as erasing goes. */
+export interface SharedErasing {
+  /** For messages. */
+  readonly url: string;
+  /** Has records and orders of all hosts here, and of this one there. */
+  exchange(): Promise<void>;
+  /** Gives an order to all hosts, this one among them. */
+  giveOrder(order: ErasureOrder): Promise<void>;
+  /**
+   * Removes the shared batch views that were made before a view. Returns false while the realtime view still starts from one.
+   * @param onRemoval called with what will be removed
+   */
+  removeViewsBefore(id: ViewId, onRemoval: (paths: readonly string[]) => void): Promise<boolean>;
+  /** Removes copies of shared facts that are not up to date. Returns false while some are being read. */
+  carryOutHere(): Promise<boolean>;
+  /** Names of living hosts that have not carried out an order yet. */
+  hostsWithout(orderId: string): Promise<readonly string[]>;
 }
 
 export const erasingSteps = [
@@ -78,22 +94,26 @@ export type ErasingStep = (typeof erasingSteps)[number];
  */
 export async function advanceErasures(context: ErasingContext): Promise<boolean> {
   const { dataDir } = context.config;
+  await recordRequested(context.config, context.clock);
+  await context.shared?.exchange();
   const current = currentIfAny(dataDir);
   if (current === undefined) return true;
   const open = openErasures(context, current);
   const keptFrom = withView(dataDir, current, ({ meta }) => meta.keptFrom) ?? 0;
   const olderThan = keptFrom > erasedByAge(dataDir) ? keptFrom : null;
   if (open.length === 0 && olderThan === null) return true;
-  const isRid = removeOldStores(context.config, current);
-  if (!isRid) return false;
-  const order = theOrder(context, open, olderThan, current);
-  if (!(await rewriteAll(context, order, open, current))) return false;
-  context.onStep?.('done');
-  const doneAt = context.clock();
-  const notes = notesOf(context.config);
-  for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, notes });
-  if (olderThan !== null) saveErasedByAge(dataDir, olderThan);
-  return true;
+  return whileErasing(dataDir, async () => {
+    if (!removeOldStores(dataDir, current)) return false;
+    const order = await theOrder(context, open, olderThan, current);
+    if (!(await rewriteAll(context, order, open, current))) return false;
+    context.onStep?.('done');
+    const doneAt = context.clock();
+    const notes = notesOf(context.config);
+    for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, notes });
+    if (olderThan !== null) saveErasedByAge(dataDir, olderThan);
+    await context.shared?.exchange();
+    return true;
+  });
 }
 
 /** Erasures that the current view applies and that are not done. Creates a record for those that have none yet. */
@@ -132,28 +152,13 @@ function withView<T>(dataDir: string, id: ViewId, look: (view: BatchView) => T):
   }
 }
 
-/**
- * Realtime stores of earlier generations contain edges as texts. A worker removes them after a hand-over; if none is running, this function
- * does. False while a worker runs and they still exist.
- */
-function removeOldStores({ dataDir }: Config, current: ViewId): boolean {
-  const old = namesIn(roomOf(dataDir, 'speed')).filter(
-    (name) => isViewId(name) && compareViewIds(name, current) < 0,
-  );
-  if (old.length === 0) return true;
-  const locks = namesIn(roomOf(dataDir, 'locks')).filter((name) => name.startsWith('speed-'));
-  if (locks.some((name) => liveLockOwner(join(roomOf(dataDir, 'locks'), name)) !== undefined)) return false;
-  for (const name of old) removeScratch(join(roomOf(dataDir, 'speed'), name));
-  return true;
-}
-
 /** One order for all open erasures; the same one again after a crash. */
-function theOrder(
-  { config, onStep }: ErasingContext,
+async function theOrder(
+  { config, onStep, shared }: ErasingContext,
   open: readonly ErasureRecord[],
   olderThan: number | null,
   current: ViewId,
-): ErasureOrder {
+): Promise<ErasureOrder> {
   const { dataDir } = config;
   const ids = [...open.map((record) => record.id), olderThan].join();
   const id = createHash('sha256').update(ids).digest('hex').slice(0, 16);
@@ -167,7 +172,8 @@ function theOrder(
     olderThan,
     before,
   };
-  giveOrder(dataDir, order);
+  if (shared === undefined) giveOrder(dataDir, order);
+  else await shared.giveOrder(order);
   return order;
 }
 
@@ -178,7 +184,7 @@ async function rewriteAll(
   open: ErasureRecord[],
   current: ViewId,
 ): Promise<boolean> {
-  const { config, onStep } = context;
+  const { config, onStep, shared } = context;
   const { dataDir } = config;
   const note = (what: string, files: readonly ErasedFile[]): void => {
     for (const [i, record] of open.entries()) {
@@ -201,24 +207,40 @@ async function rewriteAll(
     if (log?.isDone !== true) return false;
     note('log: records have lost their texts', log.files);
   }
-  const gone = (paths: readonly string[]): ErasedFile[] =>
-    paths.map((path) => ({ path: relative(dataDir, path), records: 0 }));
-  onStep?.('views');
-  const views = open.length === 0 ? [] : viewsWithout(dataDir, order.values);
-  note(`batch views before ${current}: removed`, gone(views.map((id) => viewPath(dataDir, id))));
-  if (removeViews(dataDir, views).length > 0) return false;
-  onStep?.('star');
-  note('star: removed, the next batch run makes it again', gone([roomOf(dataDir, 'star')]));
-  if (!removeOldStar(dataDir)) return false;
-  onStep?.('set aside');
-  const letters = lettersOf(dataDir, order);
-  note('dead letters of these ids: removed', gone(letters));
-  const rejects = namesIn(roomOf(dataDir, 'rejected'))
-    .map((name) => join(roomOf(dataDir, 'rejected'), name))
-    .filter((path) => open.length > 0 || isOlder(path, order.olderThan));
-  note('rejected lines of imports: removed, since an id in them cannot be told', gone(rejects));
-  for (const path of [...letters, ...rejects]) removeScratch(path);
-  return true;
+  if (!eraseHere({ dataDir, order, current, onStep, note })) return false;
+  return shared === undefined || eraseShared(shared, order, open, note);
+}
+
+/** What is left to do where several hosts share facts and views. */
+async function eraseShared(
+  shared: SharedErasing,
+  order: ErasureOrder,
+  open: readonly ErasureRecord[],
+  note: (what: string, files: readonly ErasedFile[]) => void,
+): Promise<boolean> {
+  const firsts = open.flatMap(({ view }) => (view !== null && isViewId(view) ? [view] : []));
+  const first = firsts.toSorted(compareViewIds).at(-1);
+  const onRemoval = (paths: readonly string[]): void =>
+    note(
+      `${shared.url}: batch views before ${first} removed`,
+      paths.map((path) => ({ path, records: 0 })),
+    );
+  if (first !== undefined && !(await shared.removeViewsBefore(first, onRemoval))) return false;
+  if (!(await shared.carryOutHere())) return false;
+  const waiting = await shared.hostsWithout(order.id);
+  return waiting.length === 0;
+}
+
+/** A broker takes records from every host: the exclusions of what was asked for on one without a collector are recorded here. */
+export async function recordRequested(config: Config, clock: Clock): Promise<void> {
+  const { dataDir, kafkaBrokers } = config;
+  if (kafkaBrokers.length === 0 || listErasures(dataDir).every(({ state }) => state !== 'requested')) return;
+  const log = await openLogWriter(config, clock);
+  try {
+    await recordErasures(dataDir, log, { clock, urls: makeRules(config).url });
+  } finally {
+    await log.close();
+  }
 }
 
 /** Rewrites the master dataset if no sink is running to do it. */
@@ -260,49 +282,6 @@ async function unlessInUse(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** False while a batch run is using the star. */
-function removeOldStar(dataDir: string): boolean {
-  let lock: OwnerLock;
-  try {
-    lock = OwnerLock.acquire(batchLockPath(dataDir), 'erasing', 'batch.running');
-  } catch (error) {
-    if (!hasCode(error, 'batch.running')) throw error;
-    return false;
-  }
-  try {
-    removeStar(roomOf(dataDir, 'star'));
-    return true;
-  } finally {
-    lock.release();
-  }
-}
-
-/** Dead letters that contain an erased id or cannot be read. Their records are in the log and in the master dataset too. */
-function lettersOf(dataDir: string, order: ErasureOrder): string[] {
-  const isErased = isToErase(toErase(dataDir, order));
-  const dir = roomOf(dataDir, 'dead-letter');
-  return namesIn(dir)
-    .map((name) => join(dir, name))
-    .filter((path) => {
-      const value = valueIn(readIfThere(path) ?? '');
-      return value === undefined || isErased(value, 'pageviews') || isErased(value, 'equivs');
-    });
-}
-
-function isOlder(path: string, olderThan: number | null): boolean {
-  const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-  return at !== undefined && olderThan !== null && at < olderThan;
-}
-
-function valueIn(letter: string): Uint8Array | undefined {
-  try {
-    const { value } = JSON.parse(letter) as { readonly value?: unknown };
-    return typeof value === 'string' ? Buffer.from(value) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Copies that this system cannot erase. */
 function notesOf({ dataDir, kafkaBrokers, store }: Config): string[] {
   const damaged = join(dataDir, 'damaged');
@@ -315,7 +294,8 @@ function notesOf({ dataDir, kafkaBrokers, store }: Config): string[] {
     ...(store === ''
       ? []
       : [
-          `${store} keeps data files that were replaced for a day, and batch views from before until newer ones have replaced them (SWA_BATCH_KEEP_VIEWS).`,
+          `If ${store} keeps versions of objects, those that were replaced or deleted hold the ids until its lifecycle rule for noncurrent versions removes them; this system does not delete there.`,
+          'Hosts that do not run remove their copies after they have started again.',
         ]),
     ...(existsSync(damaged)
       ? [`${damaged} holds files that \`swa recover\` has put aside; they may name these ids: delete it.`]

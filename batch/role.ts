@@ -19,7 +19,7 @@ import { viewPath } from '../serving/layout.js';
 import { readMeta } from '../serving/meta.js';
 import { currentServes, ensureGenesis } from '../serving/store.js';
 import { countsOf, listRuns, type Trigger } from '../serving/batch-runs.js';
-import { advanceErasures } from './erasing.js';
+import { advanceErasures, type SharedErasing } from './erasing.js';
 import { Schedule } from './schedule.js';
 import { spawnBatchRun, type SharedRun } from './spawn-run.js';
 import type { EngineSource } from './tables/contract.js';
@@ -31,13 +31,18 @@ const renewEveryMs = 20_000;
 /** A job, or a required run, is given up after this number of failures; they are in the history of runs. */
 const maxAttempts = 3;
 
+/** What several hosts share, as the role uses it. */
+export interface SharedBatch extends SharedRun {
+  readonly erasing: SharedErasing;
+}
+
 /**
  * @param shared set if other hosts share the master dataset and views
  * @param engine computes the views; default: this machine's own threads
  */
 export async function startBatch(
   context: RoleContext,
-  shared?: SharedRun,
+  shared?: SharedBatch,
   engine?: EngineSource,
 ): Promise<RunningRole> {
   const { config, clock } = context;
@@ -69,7 +74,7 @@ export async function startBatch(
 class BatchRole {
   readonly done: Promise<void>;
   readonly #context: RoleContext;
-  readonly #shared: SharedRun | undefined;
+  readonly #shared: SharedBatch | undefined;
   readonly #engine: EngineSource | undefined;
   readonly #status: StatusReporter;
   readonly #jobs: JobQueue<'batch-run'>;
@@ -83,7 +88,7 @@ class BatchRole {
   /** A run that new facts depend on, to be retried after a failure. `dueAt` is by `performance.now`. */
   #needed: { readonly trigger: Trigger; readonly attempt: number; readonly dueAt: number } | undefined;
 
-  constructor(context: RoleContext, shared: SharedRun | undefined, engine: EngineSource | undefined) {
+  constructor(context: RoleContext, shared: SharedBatch | undefined, engine: EngineSource | undefined) {
     const { config, clock } = context;
     this.#context = context;
     this.#shared = shared;
@@ -134,7 +139,7 @@ class BatchRole {
     const { config, clock, logger } = this.#context;
     const { signal } = this.#stopping;
     try {
-      await advanceErasures({ config, clock, signal });
+      await advanceErasures({ config, clock, signal, shared: this.#shared?.erasing });
       this.#eraseAt = performance.now() + eraseEveryMs;
     } catch (error) {
       if (signal.aborted) return;

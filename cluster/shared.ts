@@ -12,6 +12,8 @@ import { openLog } from '../log/open-log.js';
 import { pinSnapshot, type PinnedSnapshot } from '../master-data/pins.js';
 import type { OpenCoordination } from '../speed/role.js';
 import type { QueryNode } from './realtime/query-node.js';
+import { BucketErasures } from './erasures/bucket-erasures.js';
+import { HostErasing } from './erasures/host-erasing.js';
 import { awaitFacts } from './master/await-facts.js';
 import { BucketMaster } from './master/bucket-master.js';
 import { openStore } from './store/open-store.js';
@@ -32,6 +34,7 @@ export async function openShared(options: SharedOptions): Promise<Shared> {
 export class Shared {
   readonly master: BucketMaster;
   readonly views: BucketViews;
+  readonly erasing: HostErasing;
   readonly #options: SharedOptions;
   readonly #store: Store;
 
@@ -42,6 +45,9 @@ export class Shared {
     this.#store = store;
     this.master = new BucketMaster({ dataDir, store, cacheBytes, clock });
     this.views = new BucketViews({ dataDir, store, keep, clock });
+    const { master, views } = this;
+    const erasures = new BucketErasures(dataDir, store);
+    this.erasing = new HostErasing({ config: options.config, clock, store, master, views, erasures });
   }
 
   /**
@@ -52,6 +58,7 @@ export class Shared {
     const { config, clock } = this.#options;
     const { dataDir } = config;
     openDataDir(config);
+    await this.erasing.exchange(); // the run must know erased ids by the key of all hosts
     await this.views.follow();
     const log = await openLog(config, clock);
     try {
@@ -88,6 +95,7 @@ export class Shared {
       views: this.views,
       logger,
       clock: this.#options.clock,
+      alsoDo: () => this.erasing.advance(),
     });
   }
 

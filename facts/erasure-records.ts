@@ -6,6 +6,8 @@
  *   order.json     the order to the owners of facts: rewrite them without these ids
  *   master.json    the sink's answer to the order
  *   log.json       the answer of the log's writer
+ *   host.json      where hosts share facts: what this one has removed (cluster/erasures/)
+ *   key            where hosts share facts: what ids are hashed with (erasures.ts)
  *   aged.json      the time before which pageviews have been erased for their age (SWA_RETENTION_DAYS)
  */
 import { join } from 'node:path';
@@ -54,14 +56,14 @@ export function withFiles(files: readonly ErasedFile[], more: readonly ErasedFil
  * excluded    no answer counts the ids; their texts are being rewritten
  * done        no file of the data directory contains their texts
  */
-const states = ['requested', 'recorded', 'excluded', 'done'] as const;
-export type ErasureState = (typeof states)[number];
+export const erasureStates = ['requested', 'recorded', 'excluded', 'done'] as const;
+export type ErasureState = (typeof erasureStates)[number];
 
 const recordSchema = z.object({
   id: z.string().regex(/^e-[0-9a-z-]+$/),
   requestedAt: count,
   values,
-  state: z.enum(states),
+  state: z.enum(erasureStates),
   /** First view without the ids. */
   view: z.string().nullable(),
   doneAt: count.nullable(),
@@ -118,7 +120,7 @@ export function listErasures(dataDir: string): ErasureRecord[] {
       const path = join(dir(dataDir), name);
       const text = readIfThere(path);
       if (text === undefined) return [];
-      const record = validJson(recordSchema, text);
+      const record = erasureFrom(text);
       if (record === undefined) throw damaged(path);
       return [record];
     })
@@ -163,8 +165,8 @@ export function saveErasedByAge(dataDir: string, olderThan: number): void {
   replaceFile(join(dir(dataDir), 'aged.json'), JSON.stringify({ olderThan }));
 }
 
-/** Parts of the system that own facts and rewrite them. */
-export type FactOwner = 'master' | 'log';
+/** Who answers an order: the parts of the system that own facts and rewrite them, and each host that has copies of shared ones. */
+export type FactOwner = 'master' | 'log' | 'host';
 
 export function giveOrder(dataDir: string, order: ErasureOrder): void {
   replaceFile(orderPath(dataDir), JSON.stringify(order));
@@ -174,7 +176,7 @@ export function giveOrder(dataDir: string, order: ErasureOrder): void {
 export function orderOf(dataDir: string): ErasureOrder | undefined {
   const text = readIfThere(orderPath(dataDir));
   if (text === undefined) return undefined;
-  const order = validJson(orderSchema, text);
+  const order = orderFrom(text);
   if (order === undefined) throw damaged(orderPath(dataDir));
   return order;
 }
@@ -182,9 +184,21 @@ export function orderOf(dataDir: string): ErasureOrder | undefined {
 /** An owner's answer to this order so far. Each file is listed before it is replaced. */
 export function answerTo(dataDir: string, { id }: ErasureOrder, owner: FactOwner): ErasureAnswer | undefined {
   const text = readIfThere(answerPath(dataDir, owner));
-  const said = text === undefined ? undefined : validJson(answerSchema, text);
+  const said = text === undefined ? undefined : answerFrom(text);
   return said?.id === id ? said : undefined;
 }
+
+/** Of the last order that an owner has completed, its id; null before the first. */
+export function lastAnswered(dataDir: string, owner: FactOwner): string | null {
+  const text = readIfThere(answerPath(dataDir, owner));
+  const said = text === undefined ? undefined : answerFrom(text);
+  return said?.isDone === true ? said.id : null;
+}
+
+/** The content of such files, as another host has written it; undefined if it is not valid. */
+export const erasureFrom = (text: string): ErasureRecord | undefined => validJson(recordSchema, text);
+export const orderFrom = (text: string): ErasureOrder | undefined => validJson(orderSchema, text);
+export const answerFrom = (text: string): ErasureAnswer | undefined => validJson(answerSchema, text);
 
 /** Durable on return. */
 export function answer(dataDir: string, owner: FactOwner, said: ErasureAnswer): void {

@@ -1,6 +1,6 @@
 /**
  * Hashes that identify erased ids once their texts must not be stored anywhere: 80 hexadecimal digits, computed from the id with the secret of
- * the data directory. They are the values of exclusions by `erased`.
+ * the data directory, or, where hosts share facts, with a key that they share. They are the values of exclusions by `erased`.
  *
  *   8 digits    id of the secret: values made with another secret match no id here
  *   8 digits    32 bits of SipHash-1-3 under a key derived from the secret: a cheap filter that rules out nearly all other ids
@@ -9,8 +9,12 @@
  * Without the secret, neither hash can be computed for a guessed id, so the record of an erasure does not reveal who was erased.
  */
 import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
 import { SwaError } from '../lib/errors/errors.js';
+import { roomOf } from '../lib/files/data-dir.js';
 import { secretFor } from '../lib/files/dir-secret.js';
+import { replaceFile } from '../lib/files/durable.js';
+import { readIfThere } from '../lib/files/read-if-there.js';
 import { hashKeyBytes, hashWords, KeyedHash, type TextSpans } from '../lib/memory/keyed-hash.js';
 
 const valuePattern = /^[0-9a-f]{80}$/;
@@ -63,9 +67,38 @@ export class ErasureHash {
   }
 }
 
-/** The hash under the secret of a data directory. */
+/** The hash under the key of a data directory. */
 export function erasureHashOf(dataDir: string): ErasureHash {
-  return new ErasureHash(() => secretFor('erasures', dataDir));
+  return new ErasureHash(() => erasureKeyOf(dataDir));
+}
+
+/**
+ * The key that erased ids are hashed with here, 64 hexadecimal digits: the one taken over from other hosts, otherwise derived from the secret of the
+ * data directory. Undefined if there is neither.
+ */
+export function erasureKeyOf(dataDir: string): string | undefined {
+  const shared = readIfThere(sharedKeyPath(dataDir))?.trimEnd();
+  if (shared === undefined) return secretFor('erasures', dataDir);
+  if (keyPattern.test(shared)) return shared;
+  throw new SwaError('data-dir.unusable', `${sharedKeyPath(dataDir)} is damaged`, {
+    hint: 'delete it: it is fetched again from what hosts share',
+  });
+}
+
+/** From now on this key is used here: that of all hosts that share facts and views. Durable on return. */
+export function useSharedKey(dataDir: string, key: string): void {
+  replaceFile(sharedKeyPath(dataDir), `${key}\n`);
+}
+
+/** Whether a text has the form of such a key. */
+export function isErasureKey(text: string): boolean {
+  return keyPattern.test(text);
+}
+
+const keyPattern = /^[0-9a-f]{64}$/;
+
+function sharedKeyPath(dataDir: string): string {
+  return join(roomOf(dataDir, 'erasures'), 'key');
 }
 
 /** Tests whether ids are among a set of erased ones, given by their hashes. */

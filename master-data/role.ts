@@ -98,6 +98,17 @@ async function lockAfterCatchUp(
   return undefined;
 }
 
+/** Works on the files of the master dataset here as a sink may; undefined if one is running. */
+export function unlessSinking<T>(dataDir: string, work: () => T): T | undefined {
+  const lock = OwnerLock.tryAcquire(sinkLockPath(dataDir), catchUp);
+  if (!(lock instanceof OwnerLock)) return undefined;
+  try {
+    return work();
+  } finally {
+    lock.release();
+  }
+}
+
 /**
  * Commits what the log holds now and returns the cut reached. Throws `data-dir.in-use` if another process is doing so.
  */

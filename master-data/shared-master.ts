@@ -22,4 +22,11 @@ export interface SharedMaster {
   fetch(name: PartitionName, files: readonly ManifestFile[]): Promise<void>;
   /** Removes unreferenced files from the shared store, and local files beyond the cache size. */
   tidy(name: PartitionName, head: ChainHead): Promise<void>;
+  /**
+   * Removes from the shared store, without the time that `tidy` leaves to readers, all that the newest manifest does not
+   * name. Returns false if something of an unknown writer has to wait; call again later.
+   */
+  purge(name: PartitionName): Promise<boolean>;
+  /** Copies the newest order to erase from the shared store, and this host's answer into it. */
+  exchangeErasures(): Promise<void>;
 }

@@ -69,8 +69,9 @@ const flushPollMs = 50;
 const idleMs = 1000;
 /** How long the log may return nothing although it has more records. */
 const stallMs = 20_000;
-/** How often the session looks for an order to erase. */
+/** How often the session looks for an order to erase, here and in what hosts share. */
 const eraseEveryMs = 1000;
+const exchangeEveryMs = 5000;
 /** Pause after a compaction failed for a temporary reason. */
 export const compactionPauseMs = 5 * 60_000;
 
@@ -98,6 +99,8 @@ export class SinkSession {
   readonly #compacting = new AbortController();
   /** Earliest time, by `#elapsedMs`, of the next attempt to erase. */
   #erasableFrom = 0;
+  /** Likewise of the next exchange with other hosts. */
+  #exchangeFrom = 0;
   /** Earliest time, by `#elapsedMs`, of the next compaction of a partition whose compaction failed. */
   readonly #compactableFrom = new Map<PartitionName, number>();
   /**
@@ -213,6 +216,7 @@ export class SinkSession {
       if (batches.length > 0) heardAt = now;
       if (until !== undefined && now - heardAt > stallMs) throw stalled(this.#position, until);
       if (this.#failure !== undefined) throw this.#failure.error;
+      await this.#exchange();
       if (this.#isDue() || (this.#spools.size === 0 && this.#orderToErase() !== undefined))
         await this.#startCommit();
     }
@@ -332,6 +336,14 @@ export class SinkSession {
     return undefined;
   }
 
+  /** Has orders of other hosts here. A failure is reported; the next call tries again. */
+  async #exchange(): Promise<void> {
+    const { shared, onProblem } = this.#options;
+    if (shared === undefined || this.#elapsedMs() < this.#exchangeFrom) return;
+    this.#exchangeFrom = this.#elapsedMs() + exchangeEveryMs;
+    await shared.exchangeErasures().catch((error: unknown) => onProblem?.(error));
+  }
+
   /** Does one step of erasing, so that commits are not delayed. Failures are reported, and retried later. */
   async #erase(): Promise<void> {
     if (this.#compacting.signal.aborted) return;
@@ -375,16 +387,19 @@ export class SinkSession {
         for (const one of found.files) if (!head.files.includes(one)) this.#whole.add(one.name);
         return true;
       }
-      if (shared !== undefined) await shared.tidy(name, head);
-      const dead = deadFiles(dataDir, this.#store.root, name, head);
-      await removeDeadFiles(dataDir, name, head, dead, this.#whole);
+      if (shared === undefined) {
+        const dead = deadFiles(dataDir, this.#store.root, name, head);
+        await removeDeadFiles(dataDir, name, head, dead, this.#whole);
+      } else await shared.tidy(name, head);
+      const isPurged = (await shared?.purge(name)) ?? true;
       const isNamed = new Set(head.files.map((file) => file.name));
-      if (dataFiles(dataDir, name).every((each) => isNamed.has(each))) continue;
+      if (isPurged && dataFiles(dataDir, name).every((each) => isNamed.has(each))) continue;
       this.#erasableFrom = this.#elapsedMs() + eraseEveryMs; // a replaced file is still being read
       return false;
     }
     answer(dataDir, 'master', { id: order.id, isDone: true, files: [...erasing.files] });
     this.#erasing = undefined;
+    this.#exchangeFrom = 0;
     return false;
   }
 

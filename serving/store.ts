@@ -209,6 +209,11 @@ export function viewsWithout(dataDir: string, erased: readonly string[]): ViewId
   return viewIds(dataDir).filter((id) => id !== current && missingErasures(dataDir, id, erased));
 }
 
+/** Whether a view here can be opened and was made with all these erasures. */
+export function holdsErasures(dataDir: string, id: ViewId, erased: readonly string[]): boolean {
+  return !missingErasures(dataDir, id, erased);
+}
+
 /** Removes views other than the current one. Returns those that are held and so were not removed: try them again later. */
 export function removeViews(dataDir: string, ids: readonly ViewId[]): ViewId[] {
   const current = readCurrent(dataDir);

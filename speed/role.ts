@@ -92,7 +92,8 @@ async function open(
     current: () => watch.current(),
     ...(coordination === undefined ? {} : { pointers: coordination.pointers }),
     openView: (id) => coordination?.openView(id) ?? openView(dataDir, id),
-    holdViews: (ids) => holdViews(dataDir, 'speed', ids),
+    // With a pointer that hosts share, `coordination` holds the views it names: the leader is not told at once that it has moved.
+    holdViews: (ids) => holdViews(dataDir, 'speed', coordination === undefined ? ids : []),
     onProgress: (changed) => status.progress(changed),
     onError: (error) => status.error(error),
   });

@@ -1,7 +1,7 @@
 /** `swa batch`: runs the batch role (the schedule); its subcommands are run, list, status and rollback. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { advanceErasures } from '../../batch/erasing.js';
+import { advanceErasures, type ErasingContext } from '../../batch/erasing.js';
 import { batchOverview } from '../../batch/overview.js';
 import { showProgress } from '../../batch/progress-bar.js';
 import { spawnBatchRun } from '../../batch/spawn-run.js';
@@ -10,7 +10,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { makeRules } from '../../facts/rules.js';
 import { sameRules } from '../../facts/rules-versions.js';
-import { readConfig, type Config } from '../../lib/config/config.js';
+import { readConfig } from '../../lib/config/config.js';
 import { isAtWork, readStatus } from '../../lib/process/status.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { rollBack } from '../../serving/store.js';
@@ -94,11 +94,12 @@ async function run(flags: JsonFlag): Promise<void> {
       signal: stop.signal,
       onProgress: display.onProgress,
     });
+    display.stop();
+    await carryOutErasures({ config, clock: systemClock, signal: stop.signal, shared: shared?.erasing });
   } finally {
     display.stop();
     shared?.close();
   }
-  await carryOutErasures(config, stop.signal);
   const { counts } = meta;
   process.stdout.write(
     flags.json === true
@@ -110,11 +111,11 @@ async function run(flags: JsonFlag): Promise<void> {
 }
 
 /** Rewrites files that hold erased ids, unless a batch role is running, which does so itself. */
-async function carryOutErasures(config: Config, signal: AbortSignal): Promise<void> {
-  const isServed = readStatus(config.dataDir).some(
+async function carryOutErasures(context: ErasingContext): Promise<void> {
+  const isServed = readStatus(context.config.dataDir).some(
     (entry) => entry.role === 'batch' && isAtWork(entry, systemClock),
   );
-  if (isServed || (await advanceErasures({ config, clock: systemClock, signal }))) return;
+  if (isServed || (await advanceErasures(context))) return;
   process.stderr.write(
     'erased ids are still in files that other processes have open; `swa erase list` shows the state\n',
   );

@@ -19,6 +19,7 @@ import { systemClock } from '../../lib/time/clock.js';
 import { openLogWriter } from '../../log/open-log.js';
 import { idsOfPerson } from '../persons.js';
 import { runningUrl } from '../running-url.js';
+import { openSharedIfSet } from '../shared.js';
 import { table } from '../table.js';
 
 interface Flags {
@@ -79,8 +80,12 @@ async function change({ visitor, person, yes, json }: Flags): Promise<void> {
   }
   process.stderr.write(many);
   openDataDir(config);
+  const shared = await openSharedIfSet({ config, clock: systemClock });
+  await shared?.erasing.exchange(); // ids are hashed as on all hosts
   const record = requestErasure(config.dataDir, ids, systemClock());
   const isRunning = await recordIt(config);
+  await shared?.erasing.exchange();
+  shared?.close();
   print(json, erasureReport(record), `${record.id}\n`);
   process.stderr.write(
     isRunning

@@ -5,12 +5,13 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { SwaError, systemCode } from '../../lib/errors/errors.js';
+import { SwaError, hasCode, systemCode } from '../../lib/errors/errors.js';
 import { createFile, makeDirDurable } from '../../lib/files/durable.js';
 import { moveDurably, removeReplaced, removeScratch } from '../../lib/files/removal.js';
 import type { Sealed } from '../../lib/files/sealed.js';
 import type { PartitionName } from '../../log/log.js';
 import {
+  dataFileRange,
   fetchingDir,
   manifestPath,
   manifestsDir,
@@ -31,11 +32,13 @@ import {
   type Root,
 } from '../../master-data/manifest.js';
 import { pinnedManifests } from '../../master-data/pins.js';
+import { unlessSinking } from '../../master-data/role.js';
 import type { SharedMaster } from '../../master-data/shared-master.js';
 import type { Snapshot } from '../../master-data/snapshot.js';
 import { deadFiles } from '../../master-data/sweep.js';
 import type { Clock } from '../../lib/time/clock.js';
-import { damagedObject, urlOf, type Store } from '../store/store.js';
+import { BucketErasures } from '../erasures/bucket-erasures.js';
+import { damagedObject, listAll, urlOf, type Store } from '../store/store.js';
 import { fetchFile, sizeOf } from '../store/transfer.js';
 import { BucketManifests, fileKey, rootKey, type BucketManifest } from './bucket-manifests.js';
 
@@ -53,11 +56,14 @@ const dayMs = 86_400_000;
 /** Maximum number of manifests removed per call; the next call continues. */
 const removedAtOnce = 32;
 const parallelFetches = 3;
+/** A writer that has not committed its file for so long was killed. */
+const strandedMs = 3_600_000;
 
 export class BucketMaster implements SharedMaster {
   readonly #dataDir: string;
   readonly #store: Store;
   readonly #manifests: BucketManifests;
+  readonly #erasures: BucketErasures;
   readonly #cacheBytes: number;
   readonly #clock: Clock;
   readonly #graceMs: number;
@@ -68,6 +74,7 @@ export class BucketMaster implements SharedMaster {
     this.#dataDir = dataDir;
     this.#store = store;
     this.#manifests = new BucketManifests(store);
+    this.#erasures = new BucketErasures(dataDir, store);
     this.#cacheBytes = cacheBytes;
     this.#clock = clock;
     this.#graceMs = graceMs;
@@ -139,13 +146,34 @@ export class BucketMaster implements SharedMaster {
   }
 
   async tidy(name: PartitionName, head: ChainHead): Promise<void> {
-    await this.#removeReplaced(name);
-    const root = this.#root();
-    const dir = partitionDir(this.#dataDir, name);
-    const dead = deadFiles(this.#dataDir, root, name, head).map((file) => join(dir, file));
-    // The local manifest equals the store's, so the store has every file that it names.
-    removeReplaced(dead, () => void readManifest(this.#dataDir, root, name, head.number));
+    await this.#removeReplaced(name, { goneBefore: this.#clock() - this.#graceMs, kept: keptManifests });
+    this.#removeDead(this.#root(), name, head);
     await this.#evict(0);
+  }
+
+  async purge(name: PartitionName): Promise<boolean> {
+    const now = { goneBefore: Infinity, kept: 1 };
+    while ((await this.#removeReplaced(name, now)) > 0);
+    return this.#removeStranded(name);
+  }
+
+  /** Removes copies here of data files that the newest manifest of the store does not name. Returns false if some are still being read. */
+  async dropReplaced(): Promise<boolean> {
+    await this.pull();
+    const root = readRoot(this.#dataDir);
+    if (root === undefined) return true;
+    const { partitions } = root.body;
+    unlessSinking(this.#dataDir, () => {
+      for (const name of partitions) this.#removeDead(root, name, readHead(this.#dataDir, root, name));
+    });
+    return partitions.every((name) => {
+      const isNamed = new Set(readHead(this.#dataDir, root, name).files.map((file) => file.name));
+      return dataFiles(this.#dataDir, name).every((file) => isNamed.has(file));
+    });
+  }
+
+  exchangeErasures(): Promise<void> {
+    return this.#erasures.exchangeOrder();
   }
 
   #root(): Sealed<Root> {
@@ -176,7 +204,10 @@ export class BucketMaster implements SharedMaster {
         );
     }
     for (const { number } of listed.filter((one) => one.number > here).slice(-keptManifests)) {
-      const manifest = await this.#manifests.read(name, number);
+      const manifest = await this.#manifests.read(name, number).catch((error: unknown) => {
+        if (number < newest && hasCode(error, 'store.corrupt')) return undefined; // it is being removed
+        throw error;
+      });
       if (manifest === undefined) continue; // replaced in the meantime
       createFile(manifestPath(this.#dataDir, name, number), manifest.text);
       readManifest(this.#dataDir, root, name, number);
@@ -224,21 +255,56 @@ export class BucketMaster implements SharedMaster {
     }
   }
 
-  /** Removes old manifests from the store in ascending order after the grace period, each with the objects that its successor no longer names. */
-  async #removeReplaced(name: PartitionName): Promise<void> {
+  #removeDead(root: Sealed<Root>, name: PartitionName, head: ChainHead): void {
+    const dir = partitionDir(this.#dataDir, name);
+    const dead = deadFiles(this.#dataDir, root, name, head).map((file) => join(dir, file));
+    // The local manifest equals the store's, so the store has every file that it names.
+    removeReplaced(dead, () => void readManifest(this.#dataDir, root, name, head.number));
+  }
+
+  /**
+   * Removes some old manifests from the store in ascending order, each with the objects that its successor no longer names. Keeps the newest `kept`
+   * and those replaced at `goneBefore` or later. Returns the number removed.
+   */
+  async #removeReplaced(
+    name: PartitionName,
+    { goneBefore, kept }: { readonly goneBefore: number; readonly kept: number },
+  ): Promise<number> {
     const listed = await this.#manifests.list(name);
-    const goneBefore = this.#clock() - this.#graceMs;
     let old: BucketManifest | undefined;
-    for (const [i, { number }] of listed.slice(0, -keptManifests).slice(0, removedAtOnce).entries()) {
+    let removed = 0;
+    for (const [i, { number }] of listed.slice(0, -kept).slice(0, removedAtOnce).entries()) {
       const successor = listed[i + 1];
-      if (successor === undefined || successor.modifiedAt >= goneBefore) return;
+      if (successor === undefined || successor.modifiedAt >= goneBefore) break;
       old ??= await this.#manifests.read(name, number); // all but the first were read as `next`
       const next = await this.#manifests.read(name, successor.number);
-      if (next === undefined) return; // another sink is removing them
+      if (next === undefined) break; // another sink is removing them
       if (old !== undefined) await this.#removeKeys(name, old, next);
       await this.#manifests.delete(name, number);
       old = next;
+      removed++;
     }
+    return removed;
+  }
+
+  /**
+   * Data files of the store that no manifest names although they lie before its end: of writers that were killed before they committed. Returns
+   * false while one is so young that its writer may be about to.
+   */
+  async #removeStranded(name: PartitionName): Promise<boolean> {
+    const prefix = `${fileKey(name, '')}/`;
+    const stored = await listAll(this.#store, prefix);
+    const newest = (await this.#manifests.list(name)).at(-1);
+    const head = newest === undefined ? undefined : await this.#manifests.read(name, newest.number);
+    const end = head?.files.at(-1)?.toOffset ?? 0;
+    let isRid = true;
+    for (const { key, modifiedAt } of stored) {
+      const range = dataFileRange(key.slice(prefix.length));
+      if (range === undefined || range.fromOffset >= end || head?.keys.has(key) === true) continue;
+      if (modifiedAt >= this.#clock() - strandedMs) isRid = false;
+      else await this.#store.delete(key);
+    }
+    return isRid;
   }
 
   async #removeKeys(name: PartitionName, old: BucketManifest, next: BucketManifest): Promise<void> {

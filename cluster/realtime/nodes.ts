@@ -29,6 +29,8 @@ const nodeSchema = z.object({
   stores: z.array(z.object({ generation: viewId, partitions: z.array(partition) })).default([]),
   /** Batch views in the data directory of a query process. */
   views: z.array(viewId).default([]),
+  /** The last order to erase that its data directory has carried out. */
+  erased: z.string().nullable().default(null),
   lastError: z
     .object({ at: z.number(), code: z.string(), message: z.string(), hint: z.string().optional() })
     .nullable()
@@ -51,6 +53,8 @@ export interface NodesOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Who has said nothing for so long counts as dead. */
+export const expireMs = 12_000;
 const prefix = 'nodes/';
 /** Announcements older than this are deleted. */
 const forgetMs = 600_000;
@@ -83,14 +87,15 @@ export class Nodes {
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ store, own, renewMs = 3_000, pollMs = 1_000, expireMs = 12_000, onError }: NodesOptions) {
+  constructor(options: NodesOptions) {
+    const { store, own, renewMs = 3_000, pollMs = 1_000, onError } = options;
     this.#store = store;
     this.#key = `${prefix}${own.id}.json`;
     this.#renewMs = renewMs;
     this.#pollMs = pollMs;
-    this.#expireMs = expireMs;
+    this.#expireMs = options.expireMs ?? expireMs;
     this.#onError = onError;
-    this.#own = { ...own, stores: [], views: [], lastError: null };
+    this.#own = { ...own, stores: [], views: [], erased: null, lastError: null };
   }
 
   get id(): string {
@@ -112,7 +117,7 @@ export class Nodes {
   }
 
   /** Changes this node's announcement. */
-  update(change: Partial<Pick<Node, 'stores' | 'views' | 'lastError' | 'url'>>): void {
+  update(change: Partial<Pick<Node, 'stores' | 'views' | 'erased' | 'lastError' | 'url'>>): void {
     this.#own = { ...this.#own, ...change };
     if (JSON.stringify(this.#own) !== this.#written) this.#announce().catch(this.#onError);
   }

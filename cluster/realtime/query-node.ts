@@ -5,6 +5,7 @@ import type { Config } from '../../lib/config/config.js';
 import { SwaError } from '../../lib/errors/errors.js';
 import { lastErrorOf } from '../../lib/process/status.js';
 import type { PartitionName } from '../../log/log.js';
+import { lastAnswered } from '../../facts/erasure-records.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { holdViews } from '../../serving/held.js';
 import { viewPath } from '../../serving/layout.js';
@@ -122,6 +123,7 @@ export class QueryNode implements Workers {
     const failure = trouble?.() ?? null;
     this.#nodes.update({
       views: viewIds(config.dataDir),
+      erased: lastAnswered(config.dataDir, 'host'),
       lastError: failure === null ? null : lastErrorOf(failure, Date.now()),
     });
     this.#lastLogged = '';

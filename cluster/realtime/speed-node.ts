@@ -11,6 +11,7 @@ import type { Closers } from '../../lib/process/closers.js';
 import type { LastError } from '../../lib/process/status.js';
 import type { Log, PartitionName, Share } from '../../log/log.js';
 import type { Among } from '../../log/share.js';
+import { lastAnswered } from '../../facts/erasure-records.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { currentIfAny } from '../../serving/current.js';
 import { holdViews } from '../../serving/held.js';
@@ -49,6 +50,7 @@ export async function openSpeedNode(
     'speed worker of this host',
   );
   closers.add(() => lock.release());
+  holdViews(dataDir, 'speed', []); // of a time before this host had a worker that others read
   await publishFirst(views, dataDir);
   const node = new SpeedNode(options, log);
   const server = await RealtimeServer.start({
@@ -160,7 +162,8 @@ class SpeedNode implements SpeedCoordination {
       });
       return [{ generation: generation.id, partitions }];
     });
-    this.#nodes?.update({ stores, lastError });
+    const erased = lastAnswered(this.#options.config.dataDir, 'host');
+    this.#nodes?.update({ stores, erased, lastError });
   }
 
   holds(id: ViewId, partition: PartitionName): boolean {

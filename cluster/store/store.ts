@@ -79,3 +79,15 @@ export async function listAll(store: Pick<Store, 'list'>, prefix: string): Promi
   for await (const object of store.list(prefix)) objects.push(object);
   return objects;
 }
+
+/** Writes whatever is there; for objects of one writer. Of several at once, the last wins. */
+export async function put(store: Store, key: string, bytes: Uint8Array): Promise<void> {
+  for (;;) {
+    const there = await store.get(key);
+    const etag =
+      there === undefined
+        ? await store.putIfAbsent(key, bytes)
+        : await store.putIfMatch(key, bytes, there.etag);
+    if (etag !== undefined) return;
+  }
+}

@@ -27,14 +27,15 @@ export const batchMs = 600_000;
 export const pauseMs = 500;
 
 /** `start` is the whole system of one machine. */
-type Role = 'start' | 'collector' | 'sink' | 'speed' | 'query';
+type Role = 'start' | 'collector' | 'sink' | 'speed' | 'batch' | 'query';
 
-/** What says which port a role listens on; a sink listens on none. */
+/** What says which port a role listens on; a sink and a batch role listen on none. */
 const portKeys: Readonly<Record<Role, string>> = {
   start: 'SWA_HTTP_PORT',
   collector: 'SWA_COLLECTOR_PORT',
   sink: 'SWA_HTTP_PORT',
   speed: 'SWA_SPEED_PORT',
+  batch: 'SWA_HTTP_PORT',
   query: 'SWA_HTTP_PORT',
 };
 

@@ -18,6 +18,7 @@ import { removeScratch } from '../../lib/files/removal.js';
 import { sealLine, unsealLine } from '../../lib/files/sealed.js';
 import type { Clock } from '../../lib/time/clock.js';
 import { reaches } from '../../log/cut.js';
+import { compareViewIds } from '../../facts/views/view-id.js';
 import type { ViewId, ViewMeta } from '../../facts/views/view.js';
 import { currentIfAny, writeCurrent } from '../../serving/current.js';
 import { fetchingDir, fileNames, isViewId, viewPath, viewsDir } from '../../serving/layout.js';
@@ -125,6 +126,30 @@ export class BucketViews {
         hint: 'look at it before you roll back once more',
       });
     return meta;
+  }
+
+  /**
+   * Removes the views there that were made before `id`, also those that were not put there completely.
+   * @param onRemoval called with what will be removed
+   */
+  async removeBefore(id: ViewId, onRemoval: (paths: readonly string[]) => void): Promise<void> {
+    const keys = (await listAll(this.#store, 'views/')).map(({ key }) => key);
+    const current = await this.#current();
+    const doomed = [...new Set(keys.map(idOf))]
+      .filter(isViewId)
+      .filter((one) => one !== current?.id && compareViewIds(one, id) < 0);
+    onRemoval(doomed.map((one) => `views/${one}`));
+    for (const one of doomed)
+      await this.#remove(
+        one,
+        keys.filter((key) => idOf(key) === one),
+      );
+  }
+
+  /** META first: without it the view is not there. */
+  async #remove(id: ViewId, keys: readonly string[]): Promise<void> {
+    await this.#store.delete(metaKey(id));
+    for (const key of keys) await this.#store.delete(key);
   }
 
   async #current(): Promise<Current | undefined>;
@@ -235,10 +260,18 @@ export class BucketViews {
     for (const [i, { id }] of listed.slice(0, -this.#keep).entries()) {
       const replacedAt = listed[i + 1]?.modifiedAt ?? Infinity;
       if (id === current?.id || replacedAt >= this.#clock() - this.#graceMs) continue;
-      await this.#store.delete(metaKey(id));
-      for (const { key } of await listAll(this.#store, `views/${id}/`)) await this.#store.delete(key);
+      const keys = await listAll(this.#store, `views/${id}/`);
+      await this.#remove(
+        id,
+        keys.map(({ key }) => key),
+      );
     }
   }
+}
+
+/** Of the view that an object belongs to. */
+function idOf(key: string): string {
+  return key.split('/')[1] ?? '';
 }
 
 function metaKey(id: ViewId): string {

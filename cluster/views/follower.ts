@@ -20,6 +20,8 @@ export interface FollowerOptions {
   readonly logger: Pick<Logger, 'error' | 'info'>;
   readonly clock: Clock;
   readonly pollMs?: number;
+  /** Called every few seconds, after a look: what else is to be done once for each data directory. */
+  readonly alsoDo?: () => Promise<void>;
 }
 
 export interface Follower {
@@ -31,6 +33,8 @@ const abandonedAfterMs = 24 * 3_600_000;
 const defaultPollMs = 1_000;
 /** How often to check whether the following process has ended. */
 const lockPauseMs = 5_000;
+/** Between two calls of `alsoDo`. */
+const alsoEveryMs = 5_000;
 
 /**
  * Starts to follow. If a view cannot be fetched, it logs the error once and the local view keeps serving. Throws the error of the first attempt if
@@ -49,6 +53,7 @@ class ViewFollower implements Follower {
   #status: StatusReporter | undefined;
   #running: Promise<void> = Promise.resolve();
   #lastLogged = '';
+  #alsoDoneAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -58,7 +63,10 @@ class ViewFollower implements Follower {
     const { dataDir, views } = this.#options;
     this.#takeLock();
     try {
-      if (this.#lock !== undefined) await views.follow();
+      if (this.#lock !== undefined) {
+        await views.follow();
+        await this.#doMore();
+      }
       this.#report(null);
     } catch (error) {
       if (currentIfAny(dataDir) === undefined) {
@@ -90,12 +98,19 @@ class ViewFollower implements Follower {
         if (this.#lock === undefined) this.#takeLock();
         if (this.#lock === undefined) continue;
         await views.follow();
+        await this.#doMore();
         this.#lastLogged = '';
         this.#report(null);
       } catch (error) {
         this.#reportError(error);
       }
     }
+  }
+
+  async #doMore(): Promise<void> {
+    if (performance.now() - this.#alsoDoneAt < alsoEveryMs) return;
+    await this.#options.alsoDo?.();
+    this.#alsoDoneAt = performance.now();
   }
 
   #takeLock(): void {

@@ -30,6 +30,20 @@ export const clusterFaults: readonly PlantedFault[] = [
     edit('cluster/store/open-store.ts', 'await refuseUnconditional(store);', ''),
   ),
   fault(
+    'erasing',
+    'a purge of the store leaves the usual manifests',
+    edit(
+      'cluster/master/bucket-master.ts',
+      'goneBefore: Infinity, kept: 1',
+      'goneBefore: Infinity, kept: keptManifests',
+    ),
+  ),
+  fault(
+    'erasing',
+    'each host hashes erased ids with a key of its own',
+    edit('cluster/erasures/bucket-erasures.ts', 'useSharedKey(this.#dataDir, key);', ''),
+  ),
+  fault(
     'spark',
     'why Spark failed is not said',
     edit('cluster/spark/submit.ts', 'failure ??= message.error;', ''),
