@@ -2,26 +2,26 @@
  * Row `soak`: whether anything grows. `swa start` as a process of its own takes twice the nominal 2,000 facts/s for 20 minutes:
  * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. They come as from many
  * clients: a request is sent when it is due, whether or not the ones before have their answers. Beside that slow readers of
- * answers, questions all the time, and a batch run a minute. Every second the process's resident memory, open files and
- * threads are read from /proc, and the size of the log and of what lies in the data directory but is not kept forever.
+ * answers, questions all the time, and a batch run a minute. Every second the process's memory, open files and threads are read
+ * from /proc, and the sizes of rooms of the data directory (soak-samples.ts).
  *
  * Resident memory is of two kinds. Anonymous memory is the process's own. Mapped files (realtime stores, the views it reads) are pages that the kernel
  * keeps as long as no one needs the room: they follow the size of the data, not of the process. So the first kind is judged, and both are reported.
  *
- * What is judged: by the least-squares line, anonymous memory and descriptors may rise by 5 % over the second half, as far as a second view was
- * published by then (before, a hand-over has not yet held all that it takes). On a machine so busy that this leaves less than a quarter of the
- * time, nothing is proven and the target is not met. The log may hold no more than its retention needs; no answer may be an error but 503 with a reason; at
- * least nine tenths of the load must have been taken; an event is to be visible within a second (p99). A quick run shows that the row
- * works: caches are still filling, so memory is not judged.
+ * What is judged: anonymous memory and descriptors may rise by 5 % over the cycles of the second half (soak-judgement.ts). On a machine so busy that
+ * there are too few hand-overs, nothing is proven and the target is not met. The log may hold two segments more than the views need that the last
+ * batch run left; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible
+ * within a second (p99); the system stops within 10 s. A quick run shows that the row works: caches are still filling, so memory is not judged.
  */
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { systemClock } from '../lib/time/clock.js';
 import { listRuns } from '../serving/batch-runs.js';
 import type { BenchOptions, BenchResult } from './row.js';
+import { isLevel, judge, maxRise, sumOf, type Rises } from './soak-judgement.js';
+import { Sampler, type Sample } from './soak-samples.js';
 import { dayAround, startSystem } from './started-system.js';
 
 const nominalPerSecond = 2_000;
@@ -34,30 +34,14 @@ const slowReaders = 8;
 const runEveryMs = 60_000;
 const probeEveryMs = 500;
 const answerMs = 30_000;
-const maxRise = 0.05;
-/** Of the whole time, at least; less than two hand-overs would not be judged. */
-const minPartJudged = 0.25;
-const publishedBeforeJudged = 2;
 const targetFreshMs = 1_000;
+const targetStopMs = 10_000;
 const withReason = ' with a reason';
-/** Of the log: what three views do not cover, as much again by which repeats are told, a run that takes long, and two segments. */
-const logRunsKept = 8;
-const bytesOfAFact = 400;
 const segmentBytes = 16 * 2 ** 20;
+/** One that is needed in part, and what the partitions are apart. */
+const maxLogExcessBytes = 2 * segmentBytes;
 /** Of each of four partitions, up to twice as many: full before the second half. The usual million fills for longer than the row lasts, which looks like a leak. */
 const dedupWindow = 200_000;
-
-interface Sample {
-  readonly second: number;
-  readonly anonymousBytes: number;
-  readonly mappedBytes: number;
-  readonly descriptors: number;
-  readonly threads: number;
-  readonly logBytes: number;
-  readonly scratchBytes: number;
-  /** Batch runs that were published by then. */
-  readonly published: number;
-}
 
 const uniquesSchema = z.object({ data: z.object({ pageviews: z.number() }) });
 
@@ -70,7 +54,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   });
   const { origin, dataDir, pid } = system;
   const ending = new AbortController();
+  let sampler: Sampler | undefined;
+  let seen: Seen;
+  let stopMs: number;
   try {
+    sampler = await Sampler.open(pid, dataDir, dedupWindow);
     const load = new Load(origin, ending.signal);
     const samples: Sample[] = [];
     const began = performance.now();
@@ -79,16 +67,19 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     work.catch(() => ending.abort()); // thrown below
     while (elapsed() < seconds && !ending.signal.aborted) {
       if (system.hasEnded()) throw new Error(`the system ended after ${Math.round(elapsed())} s`);
-      samples.push(sampleOf(pid, dataDir, elapsed()));
+      samples.push(await sampler.take(elapsed()));
       await sleep(1_000);
     }
     ending.abort();
     await work;
-    return resultOf(load, samples, { seconds, quick, dataDir, cpuSeconds: cpuSecondsOf(pid) });
+    const runs = listRuns(dataDir).map(({ outcome }) => outcome);
+    seen = { load, samples, runs, cpuSeconds: cpuSecondsOf(pid) };
   } finally {
     ending.abort();
-    await system.stop();
+    await sampler?.close();
+    stopMs = await system.stop();
   }
+  return resultOf(seen, stopMs, { seconds, quick });
 }
 
 /** All that is asked of the system, and what came of it. */
@@ -217,29 +208,6 @@ function factOf(i: number): object {
   return { type: 'pageview', visitor, url: `https://site${page % domains}.example/${page}` };
 }
 
-function sampleOf(pid: number, dataDir: string, second: number): Sample {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const bytesOf = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
-  return {
-    second,
-    anonymousBytes: bytesOf('RssAnon'),
-    mappedBytes: bytesOf('RssFile'),
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
-    threads: readdirSync(`/proc/${pid}/task`).length,
-    logBytes: bytesIn(join(dataDir, 'log')),
-    scratchBytes: ['status', 'jobs', 'locks', 'batch'].reduce(
-      (sum, room) => sum + bytesIn(join(dataDir, room)),
-      0,
-    ),
-    published: publishedIn(dataDir),
-  };
-}
-
-function publishedIn(dataDir: string): number {
-  return listRuns(dataDir).filter(({ outcome }) => outcome === 'published').length;
-}
-
 /** Of a process and its children that have ended. */
 function cpuSecondsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ', 2)[1]?.split(' ') ?? [];
@@ -247,100 +215,68 @@ function cpuSecondsOf(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
 }
 
-/** Of all files in a folder; what goes meanwhile counts nothing. */
-function bytesIn(dir: string): number {
-  try {
-    return readdirSync(dir, { withFileTypes: true }).reduce((sum, entry) => {
-      const path = join(dir, entry.name);
-      return (
-        sum + (entry.isDirectory() ? bytesIn(path) : (statSync(path, { throwIfNoEntry: false })?.size ?? 0))
-      );
-    }, 0);
-  } catch {
-    return 0;
-  }
-}
-
-/** By how much the least-squares line rises from its begin to its end, as a part of its mean; NaN of none. */
-function riseOf(samples: readonly Sample[], value: (sample: Sample) => number): number {
-  const meanOf = (of: (sample: Sample) => number): number =>
-    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
-  const at = meanOf(({ second }) => second);
-  const mean = meanOf(value);
-  const spread = samples.reduce((sum, { second }) => sum + (second - at) ** 2, 0);
-  const slope =
-    samples.reduce((sum, sample) => sum + (sample.second - at) * (value(sample) - mean), 0) / spread;
-  return (slope * ((samples.at(-1)?.second ?? 0) - (samples[0]?.second ?? 0))) / mean;
+interface Seen {
+  readonly load: Load;
+  readonly samples: readonly Sample[];
+  /** Outcomes of the batch runs. */
+  readonly runs: readonly string[];
+  readonly cpuSeconds: number;
 }
 
 function resultOf(
-  load: Load,
-  samples: readonly Sample[],
-  {
-    seconds,
-    quick,
-    dataDir,
-    cpuSeconds,
-  }: {
-    readonly seconds: number;
-    readonly quick: boolean;
-    readonly dataDir: string;
-    readonly cpuSeconds: number;
-  },
+  { load, samples, runs, cpuSeconds }: Seen,
+  stopMs: number,
+  { seconds, quick }: { readonly seconds: number; readonly quick: boolean },
 ): BenchResult {
-  const half = samples.slice(samples.length >> 1);
-  const judged = half.filter(({ published }) => published >= publishedBeforeJudged);
-  const judgedSeconds = (judged.at(-1)?.second ?? 0) - (judged[0]?.second ?? 0);
-  const rises = {
-    anonymous: riseOf(judged, ({ anonymousBytes }) => anonymousBytes),
-    mapped: riseOf(judged, ({ mappedBytes }) => mappedBytes),
-    descriptors: riseOf(judged, ({ descriptors }) => descriptors),
-    scratch: riseOf(judged, ({ scratchBytes }) => scratchBytes),
-  };
+  const judgement = judge(samples, seconds);
+  const { anonymous, descriptors } = judgement;
+  const isFlat = quick || (judgement.isProven && isLevel(anonymous) && isLevel(descriptors));
   const fresh = load.freshMs.toSorted((a, b) => a - b);
   const p99 = fresh[Math.floor((fresh.length - 1) * 0.99)] ?? Infinity;
   const factsPerSecond = load.taken / seconds;
-  const logLimit = logRunsKept * (runEveryMs / 1_000) * factsPerSecond * bytesOfAFact + 2 * segmentBytes;
-  const logPeak = Math.max(...half.map(({ logBytes }) => logBytes));
+  const most = (value: (sample: Sample) => number): number => Math.max(...samples.map(value));
+  const logExcess = most(({ logExcessBytes }) => logExcessBytes ?? 0);
   const errors = [...load.answers].filter(
     ([status]) => !status.startsWith('2') && !status.startsWith(`503${withReason}`),
   );
-  const runs = listRuns(dataDir);
-  const published = publishedIn(dataDir);
-  const isProven = judgedSeconds >= minPartJudged * seconds;
-  const isFlat = quick || (isProven && rises.anonymous <= maxRise && rises.descriptors <= maxRise);
+  const published = runs.filter((outcome) => outcome === 'published').length;
   return {
-    target: `second half: anonymous memory and descriptors rise <= ${maxRise * 100} %, log within retention; no error but 503 with a reason; fresh p99 < ${targetFreshMs} ms`,
+    target: `second half: anonymous memory and descriptors rise <= ${maxRise * 100} %, log within retention; no error but 503 with a reason; fresh p99 < ${targetFreshMs} ms; stops in ${targetStopMs / 1_000} s`,
     met:
       isFlat &&
       factsPerSecond >= 0.9 * 2 * nominalPerSecond &&
-      logPeak <= logLimit &&
+      logExcess <= maxLogExcessBytes &&
       errors.length === 0 &&
       published > 0 &&
-      p99 < targetFreshMs,
+      p99 < targetFreshMs &&
+      stopMs <= targetStopMs,
     figures: {
       seconds,
       'facts/s': Math.round(factsPerSecond),
       'cores used': Math.round((cpuSeconds / seconds) * 100) / 100,
+      'judged s': Math.round(judgement.judgedSeconds),
+      'judged cycles': judgement.cycles,
+      'enough to judge': judgement.isProven ? 'yes' : 'no: too few hand-overs in the second half',
       'anonymous memory MiB, first': mebibytes(samples[0]?.anonymousBytes ?? 0),
       'anonymous memory MiB, last': mebibytes(samples.at(-1)?.anonymousBytes ?? 0),
-      'anonymous memory MiB, most': mebibytes(
-        Math.max(...samples.map(({ anonymousBytes }) => anonymousBytes)),
-      ),
-      'judged s': Math.round(judgedSeconds),
-      'anonymous memory rise %': percent(rises.anonymous),
-      'mapped files MiB, most': mebibytes(Math.max(...samples.map(({ mappedBytes }) => mappedBytes))),
-      'mapped files rise %': percent(rises.mapped),
-      'descriptors, most': Math.max(...samples.map(({ descriptors }) => descriptors)),
-      'descriptors rise %': percent(rises.descriptors),
-      'threads, most': Math.max(...samples.map(({ threads }) => threads)),
-      'status, jobs, locks, batch rise %': percent(rises.scratch),
-      'log MiB, most': mebibytes(logPeak),
-      'log MiB, limit': mebibytes(logLimit),
+      'anonymous memory MiB, most': mebibytes(most(({ anonymousBytes }) => anonymousBytes)),
+      'anonymous memory rise %': percent(anonymous),
+      'mapped files MiB, most': mebibytes(most(({ mappedBytes }) => mappedBytes)),
+      'mapped files rise %': percent(judgement.mapped),
+      'descriptors, most': most(({ descriptors: numbers }) => sumOf(numbers)),
+      'descriptors rise %': percent(descriptors),
+      'descriptors that rose': listed(judgement.risenDescriptors),
+      'threads, most': most(({ threads }) => threads),
+      'rooms that grew, KiB': listed(judgement.risenRooms),
+      'log MiB, most': mebibytes(most(({ diskBytes }) => diskBytes['log'] ?? 0)),
+      'log not needed MiB, most': mebibytes(logExcess),
+      'log not needed MiB, limit': mebibytes(maxLogExcessBytes),
       'batch runs published': published,
       'batch runs in all': runs.length,
+      'hand-overs': most(({ handOvers }) => handOvers),
       'fresh p50 ms': Math.round(fresh[fresh.length >> 1] ?? Infinity),
       'fresh p99 ms': Math.round(p99),
+      'stopped in ms': Math.round(stopMs),
       answers: [...load.answers].map(([status, count]) => `${status}: ${count}`).join(', '),
     },
   };
@@ -350,6 +286,13 @@ function mebibytes(bytes: number): number {
   return Math.round(bytes / 2 ** 20);
 }
 
-function percent(part: number): number | string {
-  return Number.isNaN(part) ? 'not judged' : Math.round(part * 1_000) / 10;
+function percent(rises: Rises): string {
+  const parts = Object.entries(rises).map(([state, rise]) =>
+    rise === undefined ? `not compared (${state})` : `${Math.round(rise * 1_000) / 10} (${state})`,
+  );
+  return parts.join(', ');
+}
+
+function listed(parts: readonly string[]): string {
+  return parts.length === 0 ? 'none' : parts.join(', ');
 }

@@ -15,8 +15,8 @@ export interface StartedSystem {
   readonly dataDir: string;
   readonly pid: number;
   hasEnded(): boolean;
-  /** Ends the process and removes the data directory. */
-  stop(): Promise<void>;
+  /** Ends the process and removes the data directory. Resolves to the milliseconds that the process took to end. */
+  stop(): Promise<number>;
 }
 
 /** Resolves when the system answers from its first view. Sets port and log level; `env` overrides. Throws if it is not ready within a minute. */
@@ -36,10 +36,13 @@ export async function startSystem(env: Readonly<Record<string, string>>): Promis
   });
   const exited = once(child, 'exit');
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  const stop = async (): Promise<void> => {
+  const stop = async (): Promise<number> => {
+    const began = performance.now();
     child.kill('SIGTERM');
     await exited;
+    const tookMs = performance.now() - began;
     rmSync(dir, { recursive: true, force: true });
+    return tookMs;
   };
   const deadline = performance.now() + startsWithinMs;
   while (performance.now() < deadline && !hasEnded()) {
