@@ -5,7 +5,7 @@
 import { SwaError } from '../lib/errors/errors.js';
 import type { BucketWidth, Span } from '../lib/time/buckets.js';
 import type { BucketCell } from '../facts/views/view.js';
-import { BlockTable, type BlockPlace } from './arrays/block-table.js';
+import { BlockTable, type BlockLocation } from './arrays/block-table.js';
 import { ByteReader } from './arrays/bytes.js';
 import type { RandomFile } from './checked-file.js';
 import { CellReader } from './arrays/cells.js';
@@ -35,10 +35,10 @@ export class BlockReader {
     this.#width = width;
   }
 
-  forEachBucket(place: BlockPlace, span: Span, from: number, to: number, onCell: OnCell): void {
+  forEachBucket(location: BlockLocation, span: Span, from: number, to: number, onCell: OnCell): void {
     const workspace = this.#workspaces.pop() ?? new Workspace(this.#file, this.#lgK, this.#width);
     try {
-      const table = this.#open(place, workspace);
+      const table = this.#open(location, workspace);
       if (span === 'base') workspace.buckets(table, from, to, onCell);
       else if (table.isFlat) workspace.deriveRuns(table, span, from, to, onCell);
       else workspace.stored(table, span, from, to, onCell);
@@ -51,15 +51,18 @@ export class BlockReader {
     this.#file.close();
   }
 
-  #open(place: BlockPlace, workspace: Workspace): BlockTable {
-    const small = place.length <= smallBlockBytes;
-    const block = small ? workspace.load(place.offset, place.length) : undefined;
-    const known = this.#tables.get(place.offset);
+  #open(location: BlockLocation, workspace: Workspace): BlockTable {
+    const small = location.length <= smallBlockBytes;
+    const block = small ? workspace.load(location.offset, location.length) : undefined;
+    const known = this.#tables.get(location.offset);
     if (known !== undefined) return known;
-    const table = new BlockTable(block ?? workspace.readAside(place.offset, place.tableLength), place);
+    const table = new BlockTable(
+      block ?? workspace.readAside(location.offset, location.tableLength),
+      location,
+    );
     if (table.isFlat) return table;
     if (this.#tables.size >= tablesKept) this.#tables.delete(this.#tables.keys().next().value ?? 0);
-    this.#tables.set(place.offset, table);
+    this.#tables.set(location.offset, table);
     return table;
   }
 }

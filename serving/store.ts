@@ -196,11 +196,11 @@ export function prune(dataDir: string, keep: number, readHolds = heldViews): Vie
   const current = readCurrent(dataDir);
   const ids = viewIds(dataDir);
   const held = readHolds(dataDir);
-  const doomed = ids
+  const removed = ids
     .slice(0, Math.max(0, ids.length - keep))
     .filter((id) => id !== current && !held.has(id))
-    .filter((id) => putAway(dataDir, id, readHolds));
-  return doomed;
+    .filter((id) => removeUnlessHeld(dataDir, id, readHolds));
+  return removed;
 }
 
 /** Views other than the current one that were made without these erasures, or cannot be opened. */
@@ -218,7 +218,7 @@ export function holdsErasures(dataDir: string, id: ViewId, erased: readonly stri
 export function removeViews(dataDir: string, ids: readonly ViewId[]): ViewId[] {
   const current = readCurrent(dataDir);
   const held = heldViews(dataDir);
-  return ids.filter((id) => id === current || held.has(id) || !putAway(dataDir, id, heldViews));
+  return ids.filter((id) => id === current || held.has(id) || !removeUnlessHeld(dataDir, id, heldViews));
 }
 
 function missingErasures(dataDir: string, id: ViewId, erased: readonly string[]): boolean {
@@ -233,7 +233,7 @@ function missingErasures(dataDir: string, id: ViewId, erased: readonly string[])
 }
 
 /** Removes a view unless it is held by now. Returns false, with the view back in its place, if it is held. */
-function putAway(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
+function removeUnlessHeld(dataDir: string, id: ViewId, readHolds: typeof heldViews): boolean {
   const away = newBuildingDir(dataDir, 'pruned');
   moveDurably(viewPath(dataDir, id), away);
   try {

@@ -12,7 +12,7 @@ import type { Span } from '../lib/time/buckets.js';
 import type { BatchView, PageCount, Subject, ValueCount, ViewMeta, VisitCell } from '../facts/views/view.js';
 import { BlockReader, type OnCell } from './block-reader.js';
 import { ByteReader } from './arrays/bytes.js';
-import type { BlockPlace } from './arrays/block-table.js';
+import type { BlockLocation } from './arrays/block-table.js';
 import { CheckedFile, damageHint, type FileSeal } from './checked-file.js';
 import {
   allPersons,
@@ -65,7 +65,7 @@ export class ViewReader implements BatchView {
     this.#checkOpen();
     return this.#identity.get(table, key);
   };
-  #found: { readonly subject?: Subject; readonly record?: BlockPlace | undefined } = {};
+  #found: { readonly subject?: Subject; readonly record?: BlockLocation | undefined } = {};
   readonly #holdsExclusions: boolean;
   readonly #holdsVisitLengths: boolean;
   #closed = false;
@@ -197,12 +197,12 @@ export class ViewReader implements BatchView {
   }
 
   /** Caches the last subject, because the reads of one query ask for the same one again. */
-  #record(subject: Subject): BlockPlace | undefined {
+  #record(subject: Subject): BlockLocation | undefined {
     if (subject !== this.#found.subject) this.#found = { subject, record: this.#find(subject) };
     return this.#found.record;
   }
 
-  #find(subject: Subject): BlockPlace | undefined {
+  #find(subject: Subject): BlockLocation | undefined {
     this.#checkOpen();
     const kind = kindOfSubject(subject);
     const value = this.#cells.has(kind) ? this.#index.get(kind, keyOf(subject)) : undefined;
@@ -221,7 +221,7 @@ function keyOf(subject: Subject): Buffer {
 }
 
 /** Decodes a SubjectRecord of the index. */
-export function readSubject(value: Uint8Array): BlockPlace {
+export function readSubject(value: Uint8Array): BlockLocation {
   const reader = new ByteReader(value);
   return {
     pageviews: reader.varint(),

@@ -21,7 +21,7 @@ export class ExclusionRuns {
   }
 
   /** Throws errors of the job queue; a later call then requests again. */
-  async tell(generation: ViewId, exclusions: number): Promise<void> {
+  async report(generation: ViewId, exclusions: number): Promise<void> {
     const before = this.#asked?.generation === generation ? this.#asked.exclusions : 0;
     if (exclusions <= before) return;
     const asked = { generation, exclusions };

@@ -189,9 +189,9 @@ class SpeedStatus {
     this.#askForEnd();
     this.#askForRun(worker);
     const { serving, next } = worker.pointer;
-    const { obstacle } = worker;
+    const { blockingError } = worker;
     const working = worker.serving ?? worker.next;
-    if (!this.#failing) this.#lastError = obstacle === undefined ? null : this.#describe(obstacle);
+    if (!this.#failing) this.#lastError = blockingError === undefined ? null : this.#describe(blockingError);
     this.#coordination?.progress(worker, this.#lastError);
     this.#reporter.report({
       state: 'running',
@@ -268,7 +268,7 @@ class SpeedStatus {
   #askForRun({ serving }: SpeedWorker): void {
     if (serving === undefined) return;
     const exclusions = sumOf(serving.progress().values(), (progress) => progress.exclusions);
-    this.#runs.tell(serving.id, exclusions).catch((err: unknown) => {
+    this.#runs.report(serving.id, exclusions).catch((err: unknown) => {
       this.#context.logger.warn({ err }, 'exclusions are waiting, but requesting a batch run failed');
     });
   }

@@ -27,7 +27,7 @@ const free = 0;
 /** Begun; `init` has not been called yet. */
 const begun = 1;
 /** Failed before `init` was called. */
-const doomed = 2;
+const failedEarly = 2;
 /** `init` has been called and the XOR is not zero. */
 const open = 3;
 
@@ -91,7 +91,7 @@ export class Acker {
   init(slot: number, generation: number, hi: number, lo: number, nowMs: number): void {
     if (this.generations[slot] !== generation) return;
     const state = this.states[slot];
-    if (state === doomed) return this.answer(slot, 'failed', nowMs);
+    if (state === failedEarly) return this.answer(slot, 'failed', nowMs);
     if (state !== begun) return;
     this.states[slot] = open;
     this.ack(slot, generation, hi, lo, nowMs);
@@ -111,7 +111,7 @@ export class Acker {
   fail(slot: number, generation: number, nowMs: number): void {
     if (this.generations[slot] !== generation) return;
     if (this.states[slot] === open) this.answer(slot, 'failed', nowMs);
-    else if (this.states[slot] === begun) this.states[slot] = doomed;
+    else if (this.states[slot] === begun) this.states[slot] = failedEarly;
   }
 
   /**

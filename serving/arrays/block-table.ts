@@ -2,7 +2,7 @@
 import { ByteReader } from './bytes.js';
 
 /** Position of a subject's block in its cell file, in bytes. */
-export interface BlockPlace {
+export interface BlockLocation {
   readonly pageviews: number;
   readonly offset: number;
   readonly length: number;
@@ -57,12 +57,12 @@ export class BlockTable {
   readonly #months: Column;
 
   /** @param bytes begin with the block's table */
-  constructor(bytes: Uint8Array, place: BlockPlace) {
-    const reader = new ByteReader(bytes, 0, place.tableLength);
+  constructor(bytes: Uint8Array, location: BlockLocation) {
+    const reader = new ByteReader(bytes, 0, location.tableLength);
     const dayCount = reader.varint();
     this.isFlat = dayCount === 0;
     this.dayCount = dayCount;
-    this.bucketsFrom = place.offset + place.tableLength;
+    this.bucketsFrom = location.offset + location.tableLength;
     const days = new Int32Array(dayCount);
     const bucketStarts = new Float64Array(dayCount + 1);
     const dayStarts = new Float64Array(dayCount + 1);
@@ -81,7 +81,7 @@ export class BlockTable {
     }
     const bucketsEnd = bucketStarts[dayCount];
     const daysEnd = bucketsEnd + dayStarts[dayCount];
-    this.bucketsTo = this.isFlat ? place.offset + place.length : bucketsEnd;
+    this.bucketsTo = this.isFlat ? location.offset + location.length : bucketsEnd;
     this.#buckets = new Column(days, bucketStarts);
     this.#days = new Column(
       days,

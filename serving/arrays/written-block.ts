@@ -1,8 +1,8 @@
 /** A block in a cell file: its position, and its hash for the content hash. */
 import { hashKeyBytes, KeyedHash } from '../../lib/memory/keyed-hash.js';
-import type { BlockPlace } from './block-table.js';
+import type { BlockLocation } from './block-table.js';
 
-export interface WrittenBlock extends BlockPlace {
+export interface WrittenBlock extends BlockLocation {
   /** 128 bits: `hashWords` words. */
   readonly hash: Int32Array;
 }

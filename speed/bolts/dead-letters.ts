@@ -39,14 +39,14 @@ const letterSchema = z.object({
   value: z.string(),
 });
 
-export interface LetterPlace {
+export interface DeadLetterPosition {
   readonly path: string;
   readonly partition: PartitionName;
   readonly offset: number;
 }
 
 /** The positions of all records set aside; files that cannot be read are findings. */
-export function auditDeadLetters(dataDir: string, report: Findings): LetterPlace[] {
+export function auditDeadLetters(dataDir: string, report: Findings): DeadLetterPosition[] {
   const dir = roomOf(dataDir, 'dead-letter');
   const wayOn = 'delete it: the record is in the log and in the master dataset';
   return namesIn(dir).flatMap((name) => {

@@ -34,7 +34,7 @@ export interface SliceRecords {
 export const sliceRecords = 1_024;
 /** Longer records are decoded instead, which bounds the memory for a slice whatever is in the log. */
 const longestRecord = 16_384;
-const usualRecord = 512;
+const usualRecordBytes = 512;
 /** Layout of the memory: one row of hashes per record, then the records. */
 const hashesAt = recordsFrom;
 
@@ -49,7 +49,7 @@ export class SliceReader {
 
   constructor(hash: KeyedHash) {
     this.#hash = hash;
-    this.#kernels = hash.kernels(hashesOf(sliceRecords) + sliceRecords * usualRecord + slackBytes);
+    this.#kernels = hash.kernels(hashesOf(sliceRecords) + sliceRecords * usualRecordBytes + slackBytes);
     this.#plain = new PlainPageview(this.#kernels);
     this.#words = new Int32Array(this.#kernels.bytes.buffer);
   }

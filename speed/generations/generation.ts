@@ -212,8 +212,8 @@ export class Generation {
   }
 
   /** Throws `realtime.corrupt` if a store was deleted or found damaged. */
-  requireSound(): void {
-    for (const store of this.#stores.values()) store.requireSound();
+  requireIntact(): void {
+    for (const store of this.#stores.values()) store.requireIntact();
   }
 
   /**
@@ -233,11 +233,11 @@ export class Generation {
     const onAbort = (): void => cancel(cancelled);
     options.signal?.addEventListener('abort', onAbort);
     try {
-      for (let goesOn = true; goesOn;) {
+      for (let hasMore = true; hasMore;) {
         const epoch = await this.#process(options, most, began, records === 0 ? options.waitMs : 0);
         await committing; // one commit at a time, so that after a failure everything after the stores' positions is replayed
         if (options.signal?.aborted === true) {
-          await this.#startOver();
+          await this.#rewind();
           return records;
         }
         if (epoch.failed.length > 0) {
@@ -246,16 +246,16 @@ export class Generation {
           continue;
         }
         records += epoch.records;
-        goesOn = epoch.isFull;
+        hasMore = epoch.isFull;
         committing = this.#commit(epoch, cancelled);
         committing.catch(() => undefined); // rethrown where it is awaited
-        if (goesOn) most = await this.#maxRecordsAfter(epoch);
+        if (hasMore) most = await this.#maxRecordsAfter(epoch);
       }
       await committing;
       return records;
     } catch (error) {
       await committing.catch(() => undefined);
-      await this.#startOver();
+      await this.#rewind();
       throw error;
     } finally {
       options.signal?.removeEventListener('abort', onAbort);
@@ -358,19 +358,19 @@ export class Generation {
 
   /** Prepares the retry after a tree failed; call while no commit is in progress. */
   async #tryAgain(failed: readonly Slice[]): Promise<void> {
-    await this.#startOver();
+    await this.#rewind();
     if (hasCode(this.#lastError, 'realtime.corrupt', 'view.corrupt')) throw this.#lastError;
-    for (const slice of failed) this.#blame(slice);
+    for (const slice of failed) this.#countFailures(slice);
   }
 
   /** Goes back to the last commit of each partition. */
-  async #startOver(): Promise<void> {
+  async #rewind(): Promise<void> {
     for (const { changes } of this.#work.values()) changes.discard();
     await this.#source.rewind(this.positions());
   }
 
   /** Counts a failure for each record of a slice; sets a record aside after its last allowed failure. */
-  #blame({ partition, batch, from, to }: Slice): void {
+  #countFailures({ partition, batch, from, to }: Slice): void {
     const { dataDir, clock } = this.#options;
     const alone = to - from === 1;
     for (let i = from; i < to; i++) {

@@ -4,7 +4,7 @@ import type { ViewId } from '../../facts/views/view.js';
 
 export interface Opened {
   /** Adds what was opened to the work. */
-  takeIn(): Promise<void>;
+  apply(): Promise<void>;
   /** Closes what was opened, if it is no longer wanted. */
   close(): Promise<void>;
 }
@@ -35,10 +35,10 @@ export class PendingOpen {
   }
 
   /** Adds the result; no-op if it is not done. Throws the error of the opening. */
-  async takeIn(): Promise<void> {
+  async apply(): Promise<void> {
     if (this.#outcome === undefined) return;
     if ('error' in this.#outcome) throw this.#outcome.error;
-    await this.#outcome.opened?.takeIn();
+    await this.#outcome.opened?.apply();
   }
 
   /** Cancels. Resolves when everything it opened is closed. */

@@ -101,7 +101,7 @@ export class SpeedWorker {
   }
 
   /** Why this worker has no share, or why the serving or next generation is not updated. */
-  get obstacle(): SwaError | undefined {
+  get blockingError(): SwaError | undefined {
     const unavailable = named(this.#pointer).map((id) => this.#unavailable.get(id));
     return [this.#trouble, this.#damagedCurrent, ...unavailable].find((error) => error !== undefined);
   }
@@ -153,7 +153,7 @@ export class SpeedWorker {
   /** Gives a generation up if its batch view turns out to be damaged. */
   async #runEpochs(generation: Generation, options: EpochOptions): Promise<number> {
     try {
-      generation.requireSound();
+      generation.requireIntact();
       return await generation.runEpochs(options);
     } catch (error) {
       if (!isDamagedFile(error)) throw error;
@@ -204,7 +204,7 @@ export class SpeedWorker {
       await this.#abandonPending();
     } else if (pending?.isDone === true) {
       this.#pending = undefined;
-      await pending.takeIn();
+      await pending.apply();
     }
     if (this.#serving !== undefined && this.#serving.id !== serving) {
       const over = this.#serving;
@@ -280,13 +280,13 @@ export class SpeedWorker {
     const generation = this.#generation(id);
     if (generation !== undefined) {
       const prepared = await generation.prepare(partitions, signal);
-      return { takeIn: () => generation.add(prepared), close: () => closeStores(prepared.stores) };
+      return { apply: () => generation.add(prepared), close: () => closeStores(prepared.stores) };
     }
     const view = await this.#openView(id);
     if (view === undefined) return undefined;
     const made = await Generation.open({ ...this.#options, partitions, view, signal });
     return {
-      takeIn: async () => {
+      apply: async () => {
         if (id === this.#pointer.serving) this.#serving = made;
         else this.#next = made;
       },
@@ -302,7 +302,7 @@ export class SpeedWorker {
       view.close();
       throw otherRules(view.meta, ours);
     } catch (error) {
-      if (!(error instanceof SwaError) || !unfollowable.has(error.code)) throw error;
+      if (!(error instanceof SwaError) || !unfollowableCodes.has(error.code)) throw error;
       this.#giveUp(id, error);
       return undefined;
     }
@@ -437,7 +437,7 @@ export class SpeedWorker {
 }
 
 /** Errors of a batch view that will not go away: the worker waits for the next view. */
-const unfollowable: ReadonlySet<string> = new Set(['view.missing', 'view.corrupt', 'view.other-rules']);
+const unfollowableCodes: ReadonlySet<string> = new Set(['view.missing', 'view.corrupt', 'view.other-rules']);
 
 function otherRules({ id, rules }: ViewMeta, ours: RulesVersions): SwaError {
   return new SwaError(

@@ -13,11 +13,11 @@ import { threadHeap } from '../../lib/process/thread-heap.js';
 import type { Offset } from '../../log/log.js';
 import type { CancelFlag } from './commit-cancel.js';
 import type { StoredEdges } from './edge-block.js';
-import type { StorePlace } from './store-files.js';
+import type { StoreLocation } from './store-files.js';
 import type { CellChanges } from './epoch-changes.js';
 
 export interface Commit {
-  readonly place: StorePlace;
+  readonly location: StoreLocation;
   readonly lgK: number;
   /** Position of the store before this commit. */
   readonly from: Offset;

@@ -17,11 +17,11 @@ answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, a
   return undefined;
 });
 
-function commit({ place, lgK, ...epoch }: Commit): void {
-  let writer = writers.get(place.dir);
+function commit({ location, lgK, ...epoch }: Commit): void {
+  let writer = writers.get(location.dir);
   if (writer === undefined) {
-    writer = new StoreWriter(place, lgK);
-    writers.set(place.dir, writer);
+    writer = new StoreWriter(location, lgK);
+    writers.set(location.dir, writer);
   }
   writer.commit(epoch);
 }

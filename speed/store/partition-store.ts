@@ -27,9 +27,9 @@ import {
   openingMarker,
   progressKey,
   readProgress,
-  requireSound,
+  requireIntact,
   type Database,
-  type StorePlace,
+  type StoreLocation,
 } from './store-files.js';
 import type { EpochChanges } from './epoch-changes.js';
 import {
@@ -57,7 +57,7 @@ export interface StoreState {
 
 export class PartitionStore {
   readonly description: StoreDescription;
-  readonly #place: StorePlace;
+  readonly #location: StoreLocation;
   readonly #db: Database;
   readonly #thread: CommitThread;
   #progress: Progress;
@@ -68,7 +68,7 @@ export class PartitionStore {
     { db, progress }: Opened,
     thread: CommitThread,
   ) {
-    this.#place = { dir, inode: inodeOf(dir) };
+    this.#location = { dir, inode: inodeOf(dir) };
     this.description = description;
     this.#db = db;
     this.#progress = progress;
@@ -113,12 +113,12 @@ export class PartitionStore {
 
   /** The value is valid until the next call. */
   get(key: Uint8Array): Uint8Array | undefined {
-    return guarded(this.#place, () => this.#db.getBinaryFast(asBuffer(key)));
+    return guarded(this.#location, () => this.#db.getBinaryFast(asBuffer(key)));
   }
 
   /** At most `most` pages with their buckets, evenly from the first keys; only pages whose URL is in the key. */
   samplePages(most: number): Map<string, number[]> {
-    return guarded(this.#place, () => this.#samplePages(most));
+    return guarded(this.#location, () => this.#samplePages(most));
   }
 
   #samplePages(most: number): Map<string, number[]> {
@@ -142,7 +142,7 @@ export class PartitionStore {
     const progress = progressAfter(this.#progress, next, tally, kept.length);
     try {
       await this.#thread.commit({
-        place: this.#place,
+        location: this.#location,
         lgK: this.description.lgK,
         from: this.#progress.next,
         cells,
@@ -154,18 +154,18 @@ export class PartitionStore {
     } catch (error) {
       this.#db.resetReadTxn();
       // A thread that died may have committed first.
-      this.#progress = guarded(this.#place, () => readProgress(this.#db));
+      this.#progress = guarded(this.#location, () => readProgress(this.#db));
       throw error;
     }
   }
 
   /** Throws `realtime.corrupt` if the store was deleted or replaced, or is marked as damaged. */
-  requireSound(): void {
-    requireSound(this.#place);
+  requireIntact(): void {
+    requireIntact(this.#location);
   }
 
   async close(): Promise<void> {
-    await this.#thread.release(this.#place.dir);
+    await this.#thread.release(this.#location.dir);
     await this.#db.close();
   }
 }

@@ -46,7 +46,7 @@ import {
   openDatabase,
   readProgress,
   type Database,
-  type StorePlace,
+  type StoreLocation,
 } from './store-files.js';
 import { RealtimeSummary } from './realtime-summary.js';
 import { readDescription, type Progress, type StoreDescription } from './store-meta.js';
@@ -144,7 +144,7 @@ export class StoresReader {
   }
 }
 
-interface OpenStore extends StorePlace {
+interface OpenStore extends StoreLocation {
   readonly description: StoreDescription;
   readonly db: Database;
 }
@@ -435,25 +435,25 @@ function clampBucket(bucket: number): number {
 }
 
 /** Runs a read. If the store turns out to be damaged, marks it for the speed layer and throws a retryable error. */
-function reading<T>(place: StorePlace, read: () => T): T {
+function reading<T>(location: StoreLocation, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw rebuildingOr(error, place);
+    throw rebuildingOr(error, location);
   }
 }
 
 /** The same for items that are read one by one. */
-function* readingAll<T>(place: StorePlace, items: Iterable<T>): Generator<T> {
+function* readingAll<T>(location: StoreLocation, items: Iterable<T>): Generator<T> {
   try {
     yield* items;
   } catch (error) {
-    throw rebuildingOr(error, place);
+    throw rebuildingOr(error, location);
   }
 }
 
-function rebuildingOr(error: unknown, place: StorePlace): unknown {
-  const problem = damageOr(error, place);
+function rebuildingOr(error: unknown, location: StoreLocation): unknown {
+  const problem = damageOr(error, location);
   return isDamage(problem) ? rebuilding('a store was damaged', problem) : problem;
 }
 

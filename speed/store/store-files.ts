@@ -19,7 +19,7 @@ const mapSizeBytes = 2 ** 36;
 const maxReaders = 1_024;
 
 /** Identifies a store: a rebuilt one is another file. */
-export interface StorePlace {
+export interface StoreLocation {
   readonly dir: string;
   readonly inode: number;
 }
@@ -42,7 +42,7 @@ export function readProgress(db: Database, options?: Parameters<Database['get']>
 }
 
 /** Throws `realtime.corrupt` if the store was deleted or replaced, or is marked as damaged. */
-export function requireSound({ dir, inode }: StorePlace): void {
+export function requireIntact({ dir, inode }: StoreLocation): void {
   if (inodeOf(dir) === inode && !existsSync(damagedMarker(dir))) return;
   throw new SwaError('realtime.corrupt', `the realtime store ${dir} was deleted, replaced or damaged`, {
     retryable: true,
@@ -73,7 +73,7 @@ export function isDamage(error: unknown): boolean {
  * Maps an error of using a store to the error to throw: damage becomes `realtime.corrupt`, and the store is marked for the process that may
  * rebuild it. (Damage that fails an assertion of LMDB, or makes it read beyond the file's end, ends the process; see `openingMarker`.)
  */
-export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
+export function damageOr(error: unknown, { dir, inode }: StoreLocation): unknown {
   if (!isDamage(error)) return error;
   try {
     if (inodeOf(dir) === inode) writeFileSync(damagedMarker(dir), '');
@@ -87,11 +87,11 @@ export function damageOr(error: unknown, { dir, inode }: StorePlace): unknown {
 }
 
 /** Runs an operation on a store. Throws `realtime.corrupt` if the store is damaged; see `damageOr`. */
-export function guarded<T>(place: StorePlace, use: () => T): T {
+export function guarded<T>(location: StoreLocation, use: () => T): T {
   try {
     return use();
   } catch (error) {
-    throw damageOr(error, place);
+    throw damageOr(error, location);
   }
 }
 

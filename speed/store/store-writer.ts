@@ -13,28 +13,28 @@ import {
   openDatabase,
   progressKey,
   readProgress,
-  requireSound,
+  requireIntact,
   type Database,
-  type StorePlace,
+  type StoreLocation,
 } from './store-files.js';
 import type { CellChanges } from './epoch-changes.js';
 
 /** What a commit writes; where is known to the writer. */
-export type EpochCommit = Omit<Commit, 'place' | 'lgK'>;
+export type EpochCommit = Omit<Commit, 'location' | 'lgK'>;
 
 /** Minimum free disk space for a commit. */
 const roomBytes = 4 * 2 ** 20;
 
 export class StoreWriter {
-  readonly #place: StorePlace;
+  readonly #location: StoreLocation;
   readonly #merger: CellMerger;
   readonly #db: Database;
 
-  constructor(place: StorePlace, lgK: number) {
-    requireSound(place); // otherwise LMDB would create a new store
-    this.#place = place;
+  constructor(location: StoreLocation, lgK: number) {
+    requireIntact(location); // otherwise LMDB would create a new store
+    this.#location = location;
     this.#merger = new CellMerger(lgK);
-    this.#db = guarded(place, () => openDatabase(place.dir));
+    this.#db = guarded(location, () => openDatabase(location.dir));
   }
 
   /**
@@ -43,9 +43,9 @@ export class StoreWriter {
    * it is cancelled or cannot be written.
    */
   commit({ from, cells, edges, progress, cancelled }: EpochCommit): void {
-    requireSound(this.#place);
+    requireIntact(this.#location);
     try {
-      requireRoom(this.#place.dir, roomBytes);
+      requireRoom(this.#location.dir, roomBytes);
       this.#db.transactionSync(() => {
         this.#requireAt(from);
         this.#addTo(cells, cancelled);
@@ -53,10 +53,10 @@ export class StoreWriter {
         this.#db.putSync(progressKey, Buffer.from(progress));
       });
     } catch (error) {
-      const cause = damageOr(error, this.#place);
+      const cause = damageOr(error, this.#location);
       if (cause instanceof SwaError) throw cause;
       const why = isFullDisk(error) ? 'its disk is full' : messageOf(error);
-      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#place.dir}: ${why}`, {
+      throw new SwaError('speed.failed', `cannot write the realtime store ${this.#location.dir}: ${why}`, {
         cause,
         retryable: true,
       });
@@ -70,7 +70,7 @@ export class StoreWriter {
   #requireAt(from: Offset): void {
     const { next } = readProgress(this.#db);
     if (next === from) return;
-    const { dir } = this.#place;
+    const { dir } = this.#location;
     throw new SwaError(
       'data-dir.in-use',
       `another worker is writing ${dir}: its position is ${next}, expected ${from}`,

@@ -40,7 +40,7 @@ class UnreliableThread extends CommitThread {
   isOvertaken = false;
 
   override async commit(commit: Commit): Promise<void> {
-    const { dir } = commit.place;
+    const { dir } = commit.location;
     if (this.#underWay.has(dir)) this.isOvertaken = true;
     this.#underWay.add(dir);
     try {

@@ -38,8 +38,8 @@ test('a pageview older than its generation keeps does not count, however late it
   );
   const values = recordsOf(facts).map(({ value }) => value);
   const name = 'pageviews/0' as const;
-  const place = { topic: 'pageviews' as const, partition: 0, name };
-  const batch = { ...place, offsets: values.map((_, i) => offset(i)), values, nextOffset: offset(3) };
+  const location = { topic: 'pageviews' as const, partition: 0, name };
+  const batch = { ...location, offsets: values.map((_, i) => offset(i)), values, nextOffset: offset(3) };
   const { pageviews } = new SliceReader(hash).read({ batch, from: 0, to: 3 });
   const countable = (keptFrom?: number): readonly number[] => {
     const counting = new CountingRules(rules, hash, { meta: { keptFrom }, exclusions: () => [] });

@@ -23,23 +23,23 @@ test('many exclusions ask for one run, and those that come while it runs for one
     }
   };
   const runs = new ExclusionRuns(dataDir, () => 7);
-  await runs.tell(first, 0);
+  await runs.report(first, 0);
   assert.equal(await asked(), 0, 'nothing waits');
-  for (const exclusions of [1, 1, 2, 500]) await runs.tell(first, exclusions);
+  for (const exclusions of [1, 1, 2, 500]) await runs.report(first, exclusions);
   assert.equal(await asked(), 1);
-  await new ExclusionRuns(dataDir, () => 7).tell(first, 500);
+  await new ExclusionRuns(dataDir, () => 7).report(first, 500);
   assert.equal(await asked(), 1, 'nor does another worker, or the next process, ask again');
 
   const running = worker.get()?.id ?? 0;
-  await runs.tell(first, 500);
+  await runs.report(first, 500);
   assert.equal(await asked(), 1, 'what it was asked for is not asked for again');
-  await runs.tell(first, 501);
+  await runs.report(first, 501);
   assert.equal(await asked(), 2, 'this one may have come after the cut of the run');
   worker.ack(running);
 
-  await runs.tell(second, 1);
+  await runs.report(second, 1);
   assert.equal(await asked(), 1, 'the run that waits will have it');
   worker.ack(worker.get()?.id ?? 0);
-  await runs.tell(second, 1);
+  await runs.report(second, 1);
   assert.equal(await asked(), 0);
 });

@@ -143,12 +143,12 @@ test('a batch view found damaged while its generation is worked on is given up, 
       : harness.view(id);
   await harness.append(...views(300));
   const worker = harness.start({ openView });
-  await eventually('the damage to be found', () => worker.obstacle !== undefined);
-  assert.match(worker.obstacle?.message ?? '', /file is damaged: bytes 0 to 9/);
+  await eventually('the damage to be found', () => worker.blockingError !== undefined);
+  assert.match(worker.blockingError?.message ?? '', /file is damaged: bytes 0 to 9/);
   assert.notEqual(harness.pointer()?.serving, damaged);
   const next = harness.publish(2);
   await harness.untilCaughtUp(next);
-  assert.equal(worker.obstacle, undefined);
+  assert.equal(worker.blockingError, undefined);
   assert.equal(harness.errors.length, 1, 'it is tried once');
 });
 
@@ -164,9 +164,9 @@ test('while CURRENT is damaged the speed layer goes on with what is open, and sa
   damage = new SwaError('view.corrupt', 'CURRENT is empty');
   await harness.append(...views(300));
   await harness.untilCaughtUp(genesis);
-  await eventually('the obstacle to be named', () => worker.obstacle === damage);
+  await eventually('the blocking error to be named', () => worker.blockingError === damage);
   damage = undefined;
-  await eventually('the obstacle to be gone', () => worker.obstacle === undefined);
+  await eventually('the blocking error to be gone', () => worker.blockingError === undefined);
   assert.equal(harness.errors.length, 1);
 });
 
@@ -303,14 +303,14 @@ test('a batch view that the log does not reach back to is not followed, and the 
   await harness.append(...views(100));
   await harness.log.trim(harness.log.end());
   const worker = harness.start();
-  await eventually('the worker to see it', () => worker.obstacle !== undefined);
-  assert.equal(worker.obstacle?.code, 'log.out-of-range');
-  assert.deepEqual(harness.errors, [worker.obstacle]);
+  await eventually('the worker to see it', () => worker.blockingError !== undefined);
+  assert.equal(worker.blockingError?.code, 'log.out-of-range');
+  assert.deepEqual(harness.errors, [worker.blockingError]);
   assert.equal(harness.snapshot(), undefined, 'facts are left out');
   const next = harness.publish(1);
   await harness.append(...views(100));
   await harness.untilCaughtUp(next);
-  assert.equal(worker.obstacle, undefined);
+  assert.equal(worker.blockingError, undefined);
 });
 
 test('one worker that cannot follow a batch view is enough for all to go on with the next one', async (t) => {
@@ -321,7 +321,7 @@ test('one worker that cannot follow a batch view is enough for all to go on with
   const workers = [0, 1].map((member) =>
     harness.start({ share: fixedShare(harness.log.partitions, { members: 2, member }) }),
   );
-  await eventually('both to see it', () => workers.every(({ obstacle }) => obstacle !== undefined));
+  await eventually('both to see it', () => workers.every(({ blockingError }) => blockingError !== undefined));
   await harness.untilCaughtUp(harness.publish(1));
 });
 
@@ -335,7 +335,7 @@ test('a roll back beyond the log: the newer view answers on, until the next one 
   await harness.log.trim(harness.log.end());
   const watch = harness.watch();
   harness.rollBack(genesis);
-  await eventually('the worker to see it', () => worker.obstacle !== undefined);
+  await eventually('the worker to see it', () => worker.blockingError !== undefined);
   await harness.append(...views(100));
   await harness.untilCaughtUp(newer);
   await harness.untilCaughtUp(harness.publish(2));

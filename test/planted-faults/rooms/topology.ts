@@ -46,8 +46,8 @@ export const topologyFaults: readonly PlantedFault[] = [
     'a tree that failed before its init is acked',
     edit(
       'topology/acker.ts',
-      "if (state === doomed) return this.answer(slot, 'failed', nowMs);",
-      "if (state === doomed) return this.answer(slot, 'acked', nowMs);",
+      "if (state === failedEarly) return this.answer(slot, 'failed', nowMs);",
+      "if (state === failedEarly) return this.answer(slot, 'acked', nowMs);",
     ),
   ),
   fault(
