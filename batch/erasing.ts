@@ -78,12 +78,15 @@ export interface SharedErasing {
 
 export const erasingSteps = [
   'excluded',
+  'realtime stores',
   'ordered',
   'master',
   'log',
   'views',
   'star',
   'set aside',
+  'shared views',
+  'hosts',
   'done',
 ] as const;
 export type ErasingStep = (typeof erasingSteps)[number];
@@ -102,18 +105,64 @@ export async function advanceErasures(context: ErasingContext): Promise<boolean>
   const keptFrom = withView(dataDir, current, ({ meta }) => meta.keptFrom) ?? 0;
   const olderThan = keptFrom > erasedByAge(dataDir) ? keptFrom : null;
   if (open.length === 0 && olderThan === null) return true;
-  return whileErasing(dataDir, async () => {
-    if (!removeOldStores(dataDir, current)) return false;
-    const order = await theOrder(context, open, olderThan, current);
-    if (!(await rewriteAll(context, order, open, current))) return false;
-    context.onStep?.('done');
-    const doneAt = context.clock();
-    const notes = notesOf(context.config);
-    for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, notes });
-    if (olderThan !== null) saveErasedByAge(dataDir, olderThan);
-    await context.shared?.exchange();
-    return true;
+  const at = watched(context);
+  const isDone = await whileErasing(dataDir, async () => {
+    let isComplete = false;
+    try {
+      isComplete = await carryOut(at, open, olderThan, current);
+      return isComplete;
+    } finally {
+      if (!isComplete) for (const record of open) saveStep(dataDir, record, at.step());
+    }
   });
+  if (isDone) await context.shared?.exchange();
+  return isDone;
+}
+
+interface Watched extends ErasingContext {
+  readonly onStep: (step: ErasingStep) => void;
+  /** Says what exactly the last step waits for. */
+  readonly onWaiting: (what: string) => void;
+  /** The last step, and what it waits for. */
+  step(): string;
+}
+
+/** The context, which remembers its last step. */
+function watched(context: ErasingContext): Watched {
+  let last = 'excluded';
+  return {
+    ...context,
+    onStep(step) {
+      last = step;
+      context.onStep?.(step);
+    },
+    onWaiting: (what) => (last = `${last}: ${what}`),
+    step: () => last,
+  };
+}
+
+function saveStep(dataDir: string, record: ErasureRecord, step: string): void {
+  if (record.step !== step) saveErasure(dataDir, { ...record, step });
+}
+
+async function carryOut(
+  context: Watched,
+  open: ErasureRecord[],
+  olderThan: number | null,
+  current: ViewId,
+): Promise<boolean> {
+  const { config, clock, onStep } = context;
+  const { dataDir } = config;
+  onStep('realtime stores');
+  if (!removeOldStores(dataDir, current)) return false;
+  const order = await theOrder(context, open, olderThan, current);
+  if (!(await rewriteAll(context, order, open, current))) return false;
+  onStep('done');
+  const doneAt = clock();
+  const notes = notesOf(config);
+  for (const record of open) saveErasure(dataDir, { ...record, state: 'done', doneAt, step: null, notes });
+  if (olderThan !== null) saveErasedByAge(dataDir, olderThan);
+  return true;
 }
 
 /** Erasures that the current view applies and that are not done. Creates a record for those that have none yet. */
@@ -179,7 +228,7 @@ async function theOrder(
 
 /** False while others still work on the order, or use what is to be removed. Files are listed in the records before they are rewritten or removed. */
 async function rewriteAll(
-  context: ErasingContext,
+  context: Watched,
   order: ErasureOrder,
   open: ErasureRecord[],
   current: ViewId,
@@ -195,12 +244,12 @@ async function rewriteAll(
       if (JSON.stringify(parts) !== JSON.stringify(record.parts)) saveErasure(dataDir, { ...record, parts });
     }
   };
-  onStep?.('master');
+  onStep('master');
   await storeAndErase(context, order);
   const master = answerTo(dataDir, order, 'master');
   if (master?.isDone !== true) return false;
   note('master dataset: rows have lost their texts', master.files);
-  onStep?.('log');
+  onStep('log');
   if (config.kafkaBrokers.length === 0) {
     await overwriteLog(context, order);
     const log = answerTo(dataDir, order, 'log');
@@ -208,11 +257,12 @@ async function rewriteAll(
     note('log: records have lost their texts', log.files);
   }
   if (!eraseHere({ dataDir, order, current, onStep, note })) return false;
-  return shared === undefined || eraseShared(shared, order, open, note);
+  return shared === undefined || eraseShared(context, shared, order, open, note);
 }
 
 /** What is left to do where several hosts share facts and views. */
 async function eraseShared(
+  { onStep, onWaiting }: Watched,
   shared: SharedErasing,
   order: ErasureOrder,
   open: readonly ErasureRecord[],
@@ -225,9 +275,12 @@ async function eraseShared(
       `${shared.url}: batch views before ${first} removed`,
       paths.map((path) => ({ path, records: 0 })),
     );
+  onStep('shared views');
   if (first !== undefined && !(await shared.removeViewsBefore(first, onRemoval))) return false;
   if (!(await shared.carryOutHere())) return false;
+  onStep('hosts');
   const waiting = await shared.hostsWithout(order.id);
+  if (waiting.length > 0) onWaiting(waiting.join(', '));
   return waiting.length === 0;
 }
 

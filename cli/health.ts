@@ -7,12 +7,14 @@
  * With a role, it checks that role only.
  */
 import { readlinkSync } from 'node:fs';
+import { listErasures } from '../facts/erasure-records.js';
+import { overdueErasures } from '../facts/overdue-erasures.js';
 import { readConfig } from '../lib/config/config.js';
 import { isAtWork, pidSpace, readStatus, type StatusEntry } from '../lib/process/status.js';
 import { systemClock } from '../lib/time/clock.js';
 
 const role = process.argv[2];
-const { dataDir } = readConfig(process.env);
+const { dataDir, erasureHours } = readConfig(process.env);
 const entries = readStatus(dataDir).filter(
   (entry) => (role === undefined || entry.role === role) && isOfThisContainer(entry),
 );
@@ -21,7 +23,10 @@ if (entries.length === 0)
   problems.push(role === undefined ? 'no role is running here' : `${role} is not running here`);
 const found = problems.filter((problem) => problem !== undefined);
 const names = entries.map((entry) => entry.role).join(', ');
-process.stdout.write(`${found.length === 0 ? `at work: ${names}` : found.join('; ')}\n`);
+// Shown, but no reason to restart a container.
+const late = overdueErasures(listErasures(dataDir), { now: systemClock(), hours: erasureHours });
+const said = found.length === 0 ? [`at work: ${names}`] : found;
+process.stdout.write(`${[...said, ...late.map(({ message }) => message)].join('; ')}\n`);
 process.exitCode = found.length === 0 ? 0 : 1;
 
 async function problemOf(entry: StatusEntry): Promise<string | undefined> {

@@ -67,6 +67,8 @@ const recordSchema = z.object({
   /** First view without the ids. */
   view: z.string().nullable(),
   doneAt: count.nullable(),
+  /** Of an erasure that is `excluded`: the step of the rewriting that it has not got past; null before the first. */
+  step: z.string().nullable().default(null),
   parts: z.array(partSchema),
   /** Copies that this system cannot erase, and how long they live. */
   notes: z.array(z.string()),
@@ -86,7 +88,17 @@ export function newErasure(
   state: ErasureState,
 ): ErasureRecord {
   const id = `e-${requestedAt.toString(36)}-${randomBytes(4).toString('hex')}`;
-  return { id, requestedAt, values: [...hashes], state, view: null, doneAt: null, parts: [], notes: [] };
+  return {
+    id,
+    requestedAt,
+    values: [...hashes],
+    state,
+    view: null,
+    doneAt: null,
+    step: null,
+    parts: [],
+    notes: [],
+  };
 }
 
 /** Requests the erasure of ids; durable on return. The writer of the log then records it. Throws `data-dir.unusable`. */

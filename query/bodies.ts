@@ -8,9 +8,9 @@ import { rulesVersionsSchema } from '../facts/rules-versions.js';
 
 /** An answer whose cut reached the log's end this long ago still counts as complete. */
 export const completeWithinMs = 5_000;
+import { erasureSchema, instantSchema, overdueErasureSchema } from './erasure-bodies.js';
 
 const cutSchema = z.record(z.string(), z.number()).describe('Next offset of every topic partition.');
-const instantSchema = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC.' });
 
 export const layerNames = ['batch', 'realtime'] as const;
 export type LayerName = (typeof layerNames)[number];
@@ -87,35 +87,6 @@ const nextShape = {
     .optional()
     .describe('Only where further rows follow: the `cursor` of the page that begins with them.'),
 };
-
-const erasureSchema = z.object({
-  id: z.string(),
-  requestedAt: instantSchema,
-  ids: z.number().describe('How many. The ids themselves are not kept.'),
-  state: z
-    .enum(['requested', 'recorded', 'excluded', 'done'])
-    .describe(
-      'requested, recorded: until the batch run that starts at once has published. excluded: the ids are in no answer, and files are being rewritten. done: they stand in no file of the data directory.',
-    ),
-  view: z.string().nullable().describe('The first batch view without the ids.'),
-  doneAt: instantSchema.nullable(),
-  parts: z
-    .array(
-      z.object({
-        what: z.string(),
-        files: z.array(
-          z.object({
-            path: z.string().describe('Below the data directory, as it was named before.'),
-            records: z
-              .number()
-              .describe('Records in it that have lost their texts; 0 where the whole file went.'),
-          }),
-        ),
-      }),
-    )
-    .describe('The receipt: what was rewritten or removed so far.'),
-  notes: z.array(z.string()).describe("What is beyond the system's reach, and until when."),
-});
 
 const waitingExclusions = z
   .number()
@@ -466,6 +437,11 @@ export const bodies = {
   }),
   status: z.object({
     freshness: freshnessSchema.nullable(),
+    overdueErasures: z
+      .array(overdueErasureSchema)
+      .describe(
+        'Erasures that are not done after SWA_ERASURE_HOURS (24), oldest first. Empty for a key of one domain.',
+      ),
     domain: z
       .string()
       .optional()

@@ -6,7 +6,8 @@ import type { Clock } from '../lib/time/clock.js';
 import { widthOf } from '../lib/time/buckets.js';
 import { openAll } from '../lib/process/closers.js';
 import type { Config } from '../lib/config/config.js';
-import { erasureReport, listErasures, requestErasure } from '../facts/erasure-records.js';
+import { erasureReport, listErasures, requestErasure, type ErasureRecord } from '../facts/erasure-records.js';
+import { overdueErasures, type OverdueErasure } from '../facts/overdue-erasures.js';
 import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
 import { projectVersion } from '../lib/files/package-version.js';
@@ -47,6 +48,8 @@ type Trouble = 'answers are not complete' | 'questions fail';
 
 /** How long a failed question stays on the status board. */
 const failureShownMs = 60_000;
+/** How often the records of erasures are read. */
+const erasuresReadMs = 5_000;
 
 /** Dependencies of the engine from outside the query layer. */
 export interface EngineDependencies {
@@ -135,8 +138,10 @@ export async function openQuery(
     const batches = openBatchControl(config.dataDir, clock);
     closers.add(() => batches.close());
     const status = () => readStatus(config.dataDir);
+    const overdue = watchErasures(config, clock);
     const metrics = new Metrics({
       engine,
+      overdueErasures: overdue,
       status,
       runs: () => batches.runs(),
       active: () => endpoint.active,
@@ -164,6 +169,7 @@ export async function openQuery(
         erasures: {
           request: (ids) => erasureReport(requestErasure(config.dataDir, ids, clock())),
           list: () => listErasures(config.dataDir).map(erasureReport),
+          overdue,
         },
         metrics: () => metrics.render(),
         draining: () => endpoint.draining,
@@ -185,6 +191,29 @@ export async function openQuery(
       },
     };
   });
+}
+
+/** Overdue erasures; probes may ask often, so the records are read every few seconds only. */
+function watchErasures({ dataDir, erasureHours: hours }: Config, clock: Clock): () => OverdueErasure[] {
+  let known: readonly ErasureRecord[] = [];
+  let readAt = -Infinity;
+  return () => {
+    if (performance.now() - readAt > erasuresReadMs) {
+      known = openErasures(dataDir);
+      readAt = performance.now();
+    }
+    return overdueErasures(known, { now: clock(), hours });
+  };
+}
+
+/** Those that are not done. A damaged record must not fail a probe: `swa verify` finds it. */
+function openErasures(dataDir: string): readonly ErasureRecord[] {
+  try {
+    return listErasures(dataDir).filter(({ state }) => state !== 'done');
+  } catch (error) {
+    if (hasCode(error, 'data-dir.unusable')) return [];
+    throw error;
+  }
 }
 
 /** Whether an answer is an error of the query layer. POST requests belong to other roles, and temporary errors do not count. */

@@ -31,7 +31,7 @@ function currentDocument(): string {
       engine,
       status: () => [],
       batches: { request: () => 0, pending: () => [], views: () => [], runs: () => [] },
-      erasures: { request: () => assert.fail(), list: () => [] },
+      erasures: { request: () => assert.fail(), list: () => [], overdue: () => [] },
       metrics: async () => ({ type: '', text: '' }),
       draining: () => false,
       mounted: () => [],

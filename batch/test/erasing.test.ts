@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { listErasures } from '../../facts/erasure-records.js';
 import type { Fact, Pageview } from '../../facts/fact.js';
+import { overdueErasures } from '../../facts/overdue-erasures.js';
 import { makeRules } from '../../facts/rules.js';
 import type { Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { openLogWriter } from '../../log/open-log.js';
 import { verifyMaster } from '../../master-data/audit.js';
+import { holdViews } from '../../serving/held.js';
 import { rollBack, viewIds } from '../../serving/store.js';
 import type { ViewMeta } from '../../facts/views/view.js';
 import { below, seededRandom } from '../../topology/random.js';
@@ -171,6 +173,23 @@ test('no file contains erased ids, and nothing changes for others', async () => 
   );
   assert.ok(erasedViews.length > 20);
   assert.equal(again.counts.persons, after.counts.persons, 'facts that come again count nothing');
+});
+
+test('an erasure that waits says at which step, and is overdue by the clock', async () => {
+  const config = await filled();
+  const { dataDir } = config;
+  const first = await run(config);
+  holdViews(dataDir, 'query', [first.id]);
+  await store(config, erasures(config));
+  await run(config);
+  assert.equal(await advance(config), false, 'a process has the view of before open');
+  const late = (now: number): string[] =>
+    overdueErasures(listErasures(dataDir), { now, hours: config.erasureHours }).map(({ step }) => step);
+  assert.deepEqual(late(testClock() + 24 * 3_600_000), []);
+  assert.deepEqual(late(testClock() + 25 * 3_600_000), ['views']);
+  holdViews(dataDir, 'query', []);
+  assert.equal(await advance(config), true);
+  assert.deepEqual(late(testClock() + 25 * 3_600_000), []);
 });
 
 test('killed at any moment, erasing resumes and loses nothing', async () => {

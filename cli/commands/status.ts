@@ -7,6 +7,8 @@ import type { ImportState } from '../../ingest/import-state.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import { roomOf } from '../../lib/files/data-dir.js';
+import { listErasures } from '../../facts/erasure-records.js';
+import { overdueErasures } from '../../facts/overdue-erasures.js';
 import { isEmptyQueue } from '../../log/queue/queue-look.js';
 import type { LeasedJob } from '../../log/queue/job-queue.js';
 import { describeError } from '../../lib/errors/describe-error.js';
@@ -23,12 +25,21 @@ export function addStatusCommand(program: Command): void {
       const config = readConfig(process.env);
       const { dataDir } = config;
       const entries = [...readStatus(dataDir), ...(await readNodes(config))];
+      const problems = overdue(config);
+      if (flags.json === true) process.stderr.write(problems); // the array on stdout is of roles
       process.stdout.write(
         flags.json === true
           ? `${JSON.stringify(entries, null, 2)}\n`
-          : describe(entries) + (await describeQueue(entries, dataDir)),
+          : describe(entries) + problems + (await describeQueue(entries, dataDir)),
       );
     });
+}
+
+/** A line for each erasure that takes too long; '' if there is none. */
+function overdue({ dataDir, erasureHours: hours }: Config): string {
+  return overdueErasures(listErasures(dataDir), { now: systemClock(), hours })
+    .map(({ message }) => `problem: ${message}\n`)
+    .join('');
 }
 
 /** Speed workers and query processes of other hosts. */

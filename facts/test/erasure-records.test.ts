@@ -6,7 +6,14 @@ import { Findings } from '../../lib/errors/finding.js';
 import { createSecret, secretPath } from '../../lib/files/dir-secret.js';
 import { roomOf } from '../../lib/files/data-dir.js';
 import { tempDir } from '../../test/temp-dir.js';
-import { auditErasures, listErasures, requestErasure } from '../erasure-records.js';
+import {
+  auditErasures,
+  listErasures,
+  newErasure,
+  requestErasure,
+  type ErasureRecord,
+} from '../erasure-records.js';
+import { overdueErasures } from '../overdue-erasures.js';
 
 function findingsIn(dataDir: string): string {
   const report = new Findings();
@@ -36,4 +43,24 @@ test('the audit names a damaged record, and erasures of another secret', () => {
   assert.match(findingsIn(dataDir), /^1 ids were erased with another secret than .*secret/);
   writeFileSync(join(roomOf(dataDir, 'erasures'), 'e-1-x.json'), '{"id":');
   assert.match(findingsIn(dataDir), /e-1-x\.json is damaged/);
+});
+
+test('an erasure that is not done within its hours is overdue, and says at which step it is', () => {
+  const hourMs = 3_600_000;
+  const asked = { ...newErasure(['0'.repeat(80)], 1_000, 'requested'), id: 'e-one' };
+  const at = (now: number, change: Partial<ErasureRecord> = {}, hours = 24): string[] =>
+    overdueErasures([{ ...asked, ...change }], { now, hours }).map(({ id, step }) => `${id} ${step}`);
+  assert.deepEqual(at(1_000 + 24 * hourMs), []);
+  assert.deepEqual(at(1_001 + 24 * hourMs), ['e-one requested']);
+  assert.deepEqual(at(1_001 + 24 * hourMs, {}, 25), []);
+  assert.deepEqual(at(1_001 + 48 * hourMs, { state: 'recorded' }), ['e-one recorded']);
+  assert.deepEqual(at(1_001 + 48 * hourMs, { state: 'excluded', step: 'hosts: query on b' }), [
+    'e-one hosts: query on b',
+  ]);
+  assert.deepEqual(at(1_001 + 48 * hourMs, { state: 'done' }), []);
+  const [overdue] = overdueErasures([{ ...asked, state: 'excluded', step: 'views' }], {
+    now: 1_000 + 30 * hourMs,
+    hours: 24,
+  });
+  assert.match(overdue?.message ?? '', /e-one was requested 30 h ago.*SWA_ERASURE_HOURS=24.*step 'views'/);
 });

@@ -250,6 +250,12 @@ export const keys = {
     whole(0, 36_500),
     'pageviews older than this many days leave answers and files; 0 keeps them',
   ),
+  erasureHours: key(
+    'SWA_ERASURE_HOURS',
+    '24',
+    whole(1, 8_760),
+    'an erasure that is not done after this many hours is reported as a problem, with its id and step',
+  ),
   batchKeepViews: key('SWA_BATCH_KEEP_VIEWS', '3', whole(1, 100), 'batch views kept for roll back'),
   batchMemory: key(
     'SWA_BATCH_MEMORY',

@@ -1,6 +1,7 @@
 /** The routes by which admins request erasures and follow them. */
 import { z } from 'zod';
 import { canBeErased, manyIds, type ErasureReport } from '../../facts/erasure-records.js';
+import type { OverdueErasure } from '../../facts/overdue-erasures.js';
 import { show } from '../../lib/errors/show.js';
 import { parseJsonBody } from '../../lib/http/body.js';
 import { HttpProblem } from '../../lib/http/problem.js';
@@ -16,6 +17,8 @@ export interface ErasureControl {
   request(ids: readonly string[]): ErasureReport;
   /** All erasures, oldest first. */
   list(): readonly ErasureReport[];
+  /** Those that are not done after SWA_ERASURE_HOURS, oldest first. Cheap. */
+  overdue(): readonly OverdueErasure[];
 }
 
 /** Maximum number of ids that one request may erase. */

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Clock } from '../../lib/time/clock.js';
 import type { Answered } from '../../lib/http/endpoint.js';
+import type { OverdueErasure } from '../../facts/overdue-erasures.js';
 import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf } from '../answers/freshness.js';
 import type { Engine } from '../engine/engine.js';
@@ -15,6 +16,7 @@ export interface MetricsOptions {
   readonly status: () => readonly StatusEntry[];
   readonly runs: () => readonly BatchRun[];
   readonly active: () => number;
+  readonly overdueErasures: () => readonly OverdueErasure[];
   readonly clock: Clock;
 }
 
@@ -49,6 +51,11 @@ export class Metrics {
     'Answers contain every fact that became durable at least this long ago.',
   );
   readonly #deadLetters = this.#gauge('swa_realtime_dead_letters', 'Records set aside by the speed layer.');
+  readonly #overdue = this.#gauge(
+    'swa_erasure_overdue_seconds',
+    'Age of an erasure that is not done after SWA_ERASURE_HOURS, by its id and the step it has not got past.',
+    ['erasure', 'step'],
+  );
   readonly #up = this.#gauge('swa_role_up', '1 while the role reports that it runs.', ['role', 'worker']);
   readonly #reported = this.#gauge('swa_role_reported_seconds', 'Time since the last report of the role.', [
     'role',
@@ -158,6 +165,9 @@ export class Metrics {
     await this.#readFreshness();
     this.#readBoard();
     this.#readRuns();
+    this.#overdue.reset();
+    for (const { id, step, requestedAt } of this.#options.overdueErasures())
+      this.#overdue.set({ erasure: id, step }, (this.#options.clock() - requestedAt) / 1000);
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 

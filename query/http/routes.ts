@@ -11,6 +11,7 @@ import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf, versionOf } from '../answers/freshness.js';
 import { sketch } from '../answers/uniques.js';
 import {
+  type Bodies,
   bodies,
   type BatchRun,
   type Freshness,
@@ -26,6 +27,7 @@ import { arrowMediaType } from '../formats/arrow.js';
 import { combinedFilters } from '../filters.js';
 import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
 import { rangeShape, requireDomain, seriesQuestion, subjectShape, zoneShape } from '../question.js';
+import type { OverdueErasure } from '../../facts/overdue-erasures.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
 import { formatFor, formats, forbidCaching, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 
@@ -254,7 +256,7 @@ function refuseFields(body: unknown): void {
   });
 }
 
-function statusRoute({ engine, status }: QueryRoutesDeps): Route {
+function statusRoute({ engine, status, erasures }: QueryRoutesDeps): Route {
   return route({
     method: 'get',
     path: '/v1/status',
@@ -275,6 +277,7 @@ function statusRoute({ engine, status }: QueryRoutesDeps): Route {
     handle: async ({ request, response, domain }) =>
       sendJson(request, response, {
         freshness: await freshnessNow(engine),
+        overdueErasures: domain === undefined ? erasures.overdue().map(overdueOf) : [],
         ...(domain === undefined ? { layers: status().map(layerOf) } : { domain, layers: [] }),
         bucketMinutes: engine.width.minutes,
         dimensions: engine.dimensions.map(({ name, label, title }) => ({ name, label, title })),
@@ -300,7 +303,19 @@ function layerOf(entry: StatusEntry): Layer {
   };
 }
 
+function overdueOf(erasure: OverdueErasure): Bodies['status']['overdueErasures'][number] {
+  return { ...erasure, requestedAt: new Date(erasure.requestedAt).toISOString() };
+}
+
 const okSchema = z.object({ status: z.literal('ok') });
+const readySchema = okSchema.extend({
+  problems: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'What is wrong although questions are answered: erasures that take too long. Missing if nothing is.',
+    ),
+});
 
 function machineRoutes(deps: QueryRoutesDeps): Route[] {
   const probe = { method: 'get', scope: 'open', unlimited: true } as const;
@@ -319,12 +334,13 @@ function machineRoutes(deps: QueryRoutesDeps): Route[] {
       path: '/readyz',
       operationId: 'readyz',
       summary: 'Questions can be answered: a generation can be pinned, and the process is not shutting down',
-      responses: [{ status: 200, description: 'They can.', content: { 'application/json': okSchema } }],
+      responses: [{ status: 200, description: 'They can.', content: { 'application/json': readySchema } }],
       problems: ['not-ready'],
       handle: async ({ request, response }) => {
         if (deps.draining()) throw new HttpProblem('not-ready', 'the process is shutting down');
         await deps.engine.pinned(async () => undefined);
-        await sendJson(request, response, { status: 'ok' });
+        const problems = deps.erasures.overdue().map(({ message }) => message);
+        await sendJson(request, response, { status: 'ok', ...(problems.length === 0 ? {} : { problems }) });
       },
     }),
     route({

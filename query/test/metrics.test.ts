@@ -41,6 +41,10 @@ async function scrape(server: TestServer): Promise<string> {
   return (await server.get('/metrics')).text();
 }
 
+async function read(server: TestServer, path: string): Promise<unknown> {
+  return (await server.get(path)).json();
+}
+
 test('requests, generation and roles are in the metrics', async (t) => {
   const server = await serve(t, layersOf(collector));
   await server.get('/healthz');
@@ -138,4 +142,19 @@ test('every metric that the documents speak of is there', async (t) => {
     ),
     [],
   );
+});
+
+test('an erasure that takes too long is in status, readiness and metrics, with its id and step', async (t) => {
+  const late = { id: 'e-1', requestedAt: now - 90_000_000, step: 'log', message: 'erasure e-1 waits' };
+  const layers: Layers = layersOf();
+  const well = await serve(t, layers);
+  assert.deepEqual(await read(well, '/readyz'), { status: 'ok' });
+  assert.doesNotMatch(await scrape(well), /^swa_erasure_overdue_seconds\{/m);
+  const server = await serve(t, { ...layers, overdue: [late] });
+  assert.deepEqual(await read(server, '/readyz'), { status: 'ok', problems: [late.message] });
+  assert.match(await scrape(server), /^swa_erasure_overdue_seconds\{erasure="e-1",step="log"\} 90000$/m);
+  const status = (await read(server, '/v1/status')) as { readonly overdueErasures: unknown };
+  assert.deepEqual(status.overdueErasures, [
+    { ...late, requestedAt: new Date(late.requestedAt).toISOString() },
+  ]);
 });

@@ -1,5 +1,6 @@
 /** The query layer's routes on a real endpoint, over fake views. */
 import type { ErasureReport } from '../../facts/erasure-records.js';
+import type { OverdueErasure } from '../../facts/overdue-erasures.js';
 import type { ErasureControl } from '../http/erasure-routes.js';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -45,6 +46,8 @@ export interface Layers {
   clock?: Clock;
   /** The last batch runs; none by default. */
   runs?: readonly BatchRun[];
+  /** None by default. */
+  overdue?: readonly OverdueErasure[];
 }
 
 /** Reads `layers` anew for every pin, so that a test may swap them. */
@@ -96,10 +99,11 @@ export async function serve(
     status: () => layers.status ?? [],
     runs: () => layers.runs ?? [],
     active: () => endpoint.active,
+    overdueErasures: () => layers.overdue ?? [],
     clock: () => now,
   });
   endpoint.onAnswered((answered) => metrics.observe(answered));
-  endpoint.mount(routesOver(engine, requested, metrics, endpoint));
+  endpoint.mount(routesOver(engine, requested, metrics, endpoint, layers));
   const { origin } = await endpoint.listen(0);
   t.after(async () => {
     await endpoint.close();
@@ -127,12 +131,13 @@ function routesOver(
   requested: string[],
   metrics: Metrics,
   endpoint: HttpEndpoint,
+  { overdue = [] }: Layers,
 ): readonly Route[] {
   return queryRoutes({
     engine,
     status: () => [],
     batches: { request: (by) => requested.push(by), pending: () => [], views: () => [], runs: () => [] },
-    erasures: fakeErasures(),
+    erasures: { ...fakeErasures(), overdue: () => overdue },
     metrics: () => metrics.render(),
     draining: () => endpoint.draining,
     mounted: () => endpoint.routes,
@@ -140,7 +145,7 @@ function routesOver(
   });
 }
 
-function fakeErasures(): ErasureControl {
+function fakeErasures(): Omit<ErasureControl, 'overdue'> {
   const reports: ErasureReport[] = [];
   return {
     request(ids) {
@@ -151,6 +156,7 @@ function fakeErasures(): ErasureControl {
         state: 'requested',
         view: null,
         doneAt: null,
+        step: null,
         parts: [],
         notes: [],
       };
