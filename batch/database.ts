@@ -26,7 +26,7 @@ export interface BatchDbOptions {
 type Fill = Readonly<Record<string, string>>;
 
 /** A running statement. */
-export interface Begun {
+export interface RunningStatement {
   /** Its rows; call once. */
   chunks(): AsyncGenerator<DuckDBDataChunk>;
 }
@@ -68,7 +68,7 @@ export class BatchDb {
   }
 
   /** Starts a statement without waiting, so that DuckDB works in the background. No other statement may run until it ends. */
-  async begin(name: string, fill: Fill): Promise<Begun> {
+  async begin(name: string, fill: Fill): Promise<RunningStatement> {
     const statement = await attempt(name, async () => this.#connection.prepare(readSql(name, fill)));
     const begun = statement.stream();
     begun.catch(() => undefined); // the reader of the rows receives the error

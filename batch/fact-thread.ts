@@ -5,14 +5,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { StarDamaged } from '../master-data/star/append-file.js';
 import { messageOf } from '../lib/errors/errors.js';
-import { answerQuestions } from '../lib/process/asked-thread.js';
+import { serveRequests } from '../lib/process/request-thread.js';
 import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import { toRunError } from './run-error.js';
 
-/** Messages of the thread (lib/process/asked-thread.ts). */
-export interface FactAsking {
-  readonly question: Task | Order;
-  readonly answer: Reply | { readonly type: 'star-damaged'; readonly message: string };
+/** Messages of the thread (lib/process/request-thread.ts). */
+export interface FactProtocol {
+  readonly request: Task | Order;
+  readonly response: Reply | { readonly type: 'star-damaged'; readonly message: string };
   readonly event:
     | { readonly type: 'rows'; readonly rows: number }
     | { readonly type: 'blocks'; readonly blocks: Uint8Array<ArrayBuffer> };
@@ -20,11 +20,11 @@ export interface FactAsking {
 
 const work = new FactWork(workerData as WorkTables); // set by fact-threads.ts
 if (parentPort !== null)
-  answerQuestions<FactAsking>(parentPort, { code: 'batch.failed', retryable: false }, (task, tell) => {
+  serveRequests<FactProtocol>(parentPort, { code: 'batch.failed', retryable: false }, (task, emit) => {
     try {
       return work.do(task, {
-        onRows: (rows) => tell({ type: 'rows', rows }),
-        onBlocks: (blocks) => tell({ type: 'blocks', blocks }, [blocks.buffer]),
+        onRows: (rows) => emit({ type: 'rows', rows }),
+        onBlocks: (blocks) => emit({ type: 'blocks', blocks }, [blocks.buffer]),
       });
     } catch (error) {
       if (error instanceof StarDamaged) return { type: 'star-damaged', message: messageOf(error) };

@@ -1,17 +1,17 @@
 /** Runs tasks on facts in threads, or in this thread if there are too few facts to be worth starting any. */
 import { Worker } from 'node:worker_threads';
-import { AskedThread } from '../lib/process/asked-thread.js';
+import { RequestThread } from '../lib/process/request-thread.js';
 import { StarDamaged } from '../master-data/star/append-file.js';
-import type { FactAsking } from './fact-thread.js';
+import type { FactProtocol } from './fact-thread.js';
 import { FactWork, type Order, type Reply, type Task, type WorkTables } from './fact-work.js';
 import type { SortListener } from './arrays/sort-job.js';
 
 const smallRowCount = 100_000;
 /** Tasks per thread: one running and one queued, so that the thread does not wait for this one, which also writes files. */
-const tasksGiven = 2;
+const tasksPerThread = 2;
 
 /** A task with its listeners: blocks and rows while it runs, then the reply. */
-export interface Given extends SortListener {
+export interface Assignment extends SortListener {
   readonly task: Task | Order;
   readonly onReply: (reply: Reply) => void;
 }
@@ -20,7 +20,7 @@ export interface FactThreads {
   /** Sends an order to all threads; returns their replies. No task may be running. */
   order(order: Order): Promise<readonly Reply[]>;
   /** Runs tasks until `next` returns none; it is called again whenever a task has ended. Rejects with the first error. */
-  each(next: () => Given | undefined): Promise<void>;
+  each(next: () => Assignment | undefined): Promise<void>;
   /** Terminates all threads. */
   close(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export function startFactThreads(
   return rows <= smallRowCount ? new OwnThread(tables) : new Threads(tables, threads, signal);
 }
 
-const nobodyHears: SortListener = { onRows: () => undefined, onBlocks: () => undefined };
+const noListener: SortListener = { onRows: () => undefined, onBlocks: () => undefined };
 
 class OwnThread implements FactThreads {
   readonly #work: FactWork;
@@ -46,25 +46,25 @@ class OwnThread implements FactThreads {
   }
 
   async order(order: Order): Promise<readonly Reply[]> {
-    return [this.#work.do(order, nobodyHears)];
+    return [this.#work.do(order, noListener)];
   }
 
-  async each(next: () => Given | undefined): Promise<void> {
-    for (let given = next(); given !== undefined; given = next())
-      given.onReply(this.#work.do(given.task, given));
+  async each(next: () => Assignment | undefined): Promise<void> {
+    for (let assignment = next(); assignment !== undefined; assignment = next())
+      assignment.onReply(this.#work.do(assignment.task, assignment));
   }
 
   async close(): Promise<void> {}
 }
 
 /** A thread, and its number of running and queued tasks. */
-interface Hand {
-  readonly thread: AskedThread<FactAsking>;
+interface WorkerSlot {
+  readonly thread: RequestThread<FactProtocol>;
   tasks: number;
 }
 
 class Threads implements FactThreads {
-  readonly #hands: readonly Hand[];
+  readonly #workers: readonly WorkerSlot[];
   /** Called when a task has ended. */
   #onReply: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
@@ -72,8 +72,8 @@ class Threads implements FactThreads {
 
   constructor(tables: WorkTables, threads: number, signal: AbortSignal | undefined) {
     const url = new URL('./fact-thread.js', import.meta.url);
-    this.#hands = Array.from({ length: threads }, () => ({
-      thread: new AskedThread<FactAsking>(new Worker(url, { workerData: tables }), 'a fact thread'),
+    this.#workers = Array.from({ length: threads }, () => ({
+      thread: new RequestThread<FactProtocol>(new Worker(url, { workerData: tables }), 'a fact thread'),
       tasks: 0,
     }));
     signal?.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
@@ -82,18 +82,18 @@ class Threads implements FactThreads {
 
   async order(order: Order): Promise<readonly Reply[]> {
     const replies: Reply[] = [];
-    const given = { ...nobodyHears, task: order, onReply: (reply: Reply) => void replies.push(reply) };
-    for (const hand of this.#hands) void this.#give(hand, given);
+    const assignment = { ...noListener, task: order, onReply: (reply: Reply) => void replies.push(reply) };
+    for (const worker of this.#workers) void this.#give(worker, assignment);
     await this.#idle(() => undefined);
     return replies;
   }
 
-  each(next: () => Given | undefined): Promise<void> {
+  each(next: () => Assignment | undefined): Promise<void> {
     return this.#idle(() => {
-      for (let depth = 1; depth <= tasksGiven; depth++) {
-        for (const hand of this.#hands) {
-          const given = hand.tasks < depth ? next() : undefined;
-          if (given !== undefined) void this.#give(hand, given);
+      for (let depth = 1; depth <= tasksPerThread; depth++) {
+        for (const worker of this.#workers) {
+          const assignment = worker.tasks < depth ? next() : undefined;
+          if (assignment !== undefined) void this.#give(worker, assignment);
         }
       }
     });
@@ -101,7 +101,7 @@ class Threads implements FactThreads {
 
   async close(): Promise<void> {
     this.#failure ??= { error: new Error('the fact threads are closed') };
-    await Promise.all(this.#hands.map(async ({ thread }) => thread.terminate()));
+    await Promise.all(this.#workers.map(async ({ thread }) => thread.terminate()));
   }
 
   /** Resolves when no thread has a task, after `dispatch` had its chance to assign more. */
@@ -110,21 +110,21 @@ class Threads implements FactThreads {
       this.#reject = reject;
       this.#onReply = () => {
         dispatch();
-        if (this.#hands.every(({ tasks }) => tasks === 0)) resolve();
+        if (this.#workers.every(({ tasks }) => tasks === 0)) resolve();
       };
       if (this.#failure !== undefined) throw this.#failure.error;
       this.#onReply();
     });
   }
 
-  async #give(hand: Hand, { task, onRows, onBlocks, onReply }: Given): Promise<void> {
-    const onEvent = (event: FactAsking['event']): void =>
+  async #give(worker: WorkerSlot, { task, onRows, onBlocks, onReply }: Assignment): Promise<void> {
+    const onEvent = (event: FactProtocol['event']): void =>
       event.type === 'rows' ? onRows(event.rows) : onBlocks(event.blocks);
-    hand.tasks++;
+    worker.tasks++;
     try {
-      const reply = await hand.thread.ask(task, { onEvent });
+      const reply = await worker.thread.send(task, { onEvent });
       if (reply.type === 'star-damaged') throw new StarDamaged(reply.message);
-      hand.tasks--;
+      worker.tasks--;
       onReply(reply);
       this.#onReply();
     } catch (error) {

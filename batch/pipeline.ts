@@ -50,7 +50,7 @@ import { Recount } from './recount.js';
 import { Buckets } from './sorts/buckets.js';
 import { jobKindsOf } from './arrays/sort-job.js';
 import { sortFacts } from './sorts/sort-facts.js';
-import { planJobs, rankNames, type Names, type Sizes } from './arrays/plan.js';
+import { planJobs, rankNames, type Names, type ShardSizes } from './arrays/plan.js';
 import { verifyView } from './verify.js';
 import { viewMetaOf } from './view-meta.js';
 
@@ -75,13 +75,13 @@ export interface BuildOptions {
   readonly threads: number;
   readonly progress: ProgressMeter;
   readonly signal?: AbortSignal;
-  /** Sizes for tests to reduce; the result does not depend on them. */
+  /** ShardSizes for tests to reduce; the result does not depend on them. */
   readonly tuning?: Partial<Tuning>;
   /** Called with the finished files before they are verified: for tests of the verification. */
   readonly beforeVerify?: (viewDir: string) => void | Promise<void>;
 }
 
-export interface Tuning extends Sizes {
+export interface Tuning extends ShardSizes {
   /** Maximum number of facts in memory, of 20 to 36 bytes each; the rest goes to files. */
   readonly factsInMemory: number;
   /** Maximum number of event hashes per scan. */
@@ -122,7 +122,7 @@ export interface BuildStatistics {
   readonly persons: PersonStatistics & Pick<ResolvedPersons, 'capped'>;
 }
 
-export interface Built {
+export interface BuiltView {
   readonly meta: StoredMeta;
   readonly statistics: BuildStatistics;
 }
@@ -131,7 +131,7 @@ export interface Built {
  * Builds and verifies a view. Throws `master.corrupt` if a file is damaged, `view.refused` if the view fails verification, `batch.failed` if a
  * step fails.
  */
-export async function buildView(options: BuildOptions): Promise<Built> {
+export async function buildView(options: BuildOptions): Promise<BuiltView> {
   const starDir = options.starDir ?? join(options.tempDir, 'star');
   try {
     return await new Build(options, starDir).run();
@@ -155,7 +155,7 @@ class Build {
     this.#tuning = { ...defaultTuning, ...options.tuning };
   }
 
-  async run(): Promise<Built> {
+  async run(): Promise<BuiltView> {
     const { progress, snapshot, tempDir, memoryLimit, threads, viewDir, signal, rules } = this.#options;
     const { star, masterBytesRead } = await this.#makeStar();
     const writer = new ViewWriter(viewDir, rules.dimensions.names);
@@ -247,7 +247,7 @@ class Build {
   async #writeView(
     threads: FactThreads,
     { star, db, writer, identity, persons, people, live, exclusions, repeats, names, dealt, seen }: Found,
-  ): Promise<Pick<Built, 'meta'> & { readonly recount: Recount }> {
+  ): Promise<Pick<BuiltView, 'meta'> & { readonly recount: Recount }> {
     const { progress, snapshot, rules, lgK, bucketMinutes } = this.#options;
     const width = widthOf(bucketMinutes);
     const { plan, blocks, rowsWith } = dealt;

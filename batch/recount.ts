@@ -4,7 +4,7 @@
  */
 import { coupon } from 'hyperloglog-ts';
 import type { Exclusions } from '../facts/exclusions.js';
-import { isNobody } from '../facts/placeholders.js';
+import { isPlaceholderId } from '../facts/placeholders.js';
 import type { Rules } from '../facts/rules.js';
 import { widthOf, type BucketWidth } from '../lib/time/buckets.js';
 import type { BucketCell, ViewMeta } from '../facts/views/view.js';
@@ -14,7 +14,7 @@ import type { ViewReader } from '../serving/view-reader.js';
 import { integers, optionalTextIn, textIn } from '../master-data/columns.js';
 import { offsetAt } from '../log/cut.js';
 import type { Snapshot } from '../master-data/snapshot.js';
-import { readSql, type BatchDb, type Begun } from './database.js';
+import { readSql, type BatchDb, type RunningStatement } from './database.js';
 import { isRepeat, type RepeatBits } from './arrays/verdict.js';
 import type { SampledPage } from './facts/page-sample.js';
 
@@ -44,9 +44,13 @@ export class Recount {
   readonly #days: readonly number[];
   readonly #repeats: RepeatBits;
   readonly #exclusions: Exclusions;
-  readonly #facts: Begun | undefined;
+  readonly #facts: RunningStatement | undefined;
 
-  private constructor({ pages, width, repeats, exclusions }: Sample, days: readonly number[], facts?: Begun) {
+  private constructor(
+    { pages, width, repeats, exclusions }: Sample,
+    days: readonly number[],
+    facts?: RunningStatement,
+  ) {
     this.pages = pages;
     this.#width = width;
     this.#repeats = repeats;
@@ -120,7 +124,7 @@ export class Recount {
         const page = rules.url.normalize(textIn(chunk.getColumnVector(0), row));
         const visitor = textIn(chunk.getColumnVector(3), row);
         const userAgent = optionalTextIn(chunk.getColumnVector(2), row) ?? '';
-        if (!page.ok || isNobody(visitor) || rules.bots.excludes(userAgent)) continue;
+        if (!page.ok || isPlaceholderId(visitor) || rules.bots.excludes(userAgent)) continue;
         const importId = optionalTextIn(chunk.getColumnVector(6), row) ?? '';
         const timestamp = Number(chunk.getColumnVector(7).getItem(row));
         if (this.#exclusions.excludes({ visitor, page: page.url, userAgent, importId, timestamp })) continue;

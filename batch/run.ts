@@ -25,7 +25,7 @@ import {
   type Trigger,
 } from '../serving/batch-runs.js';
 import { toRunError } from './run-error.js';
-import { buildView, type BuildOptions, type Built } from './pipeline.js';
+import { buildView, type BuildOptions, type BuiltView } from './pipeline.js';
 import { ProgressMeter, type OnProgress } from './progress.js';
 import { buildByEngine } from './tables/build.js';
 import type { Engine } from './tables/contract.js';
@@ -124,7 +124,7 @@ async function buildAndPublish(
   previous: ViewMeta | undefined,
   startedAt: number,
   progress: ProgressMeter,
-): Promise<Built & { readonly cut: Cut }> {
+): Promise<BuiltView & { readonly cut: Cut }> {
   const { config, signal } = options;
   const { dataDir } = config;
   const pinned = pinSnapshot(dataDir, 'batch run');

@@ -1,7 +1,7 @@
 /** The complete recomputation of a benchmark's snapshot, with the limits that the rows of the batch layer share. */
 import { join } from 'node:path';
 import { makeRules } from '../facts/rules.js';
-import { buildView, type Built } from '../batch/pipeline.js';
+import { buildView, type BuiltView } from '../batch/pipeline.js';
 import { ProgressMeter } from '../batch/progress.js';
 import type { Snapshot } from '../master-data/snapshot.js';
 
@@ -20,7 +20,7 @@ export async function buildFullView(
   dir: string,
   viewDir: string,
   { dimensions = [], progress }: FullViewOptions = {},
-): Promise<Built> {
+): Promise<BuiltView> {
   return buildView({
     snapshot,
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude', dimensions }),

@@ -21,7 +21,7 @@ import { checkDataDir, formatPath, roomOf, rooms, type Room } from '../lib/files
 import { SwaError, hasCode, systemCode } from '../lib/errors/errors.js';
 import { removeScratch } from '../lib/files/removal.js';
 import { Findings, confirmed, type Finding } from '../lib/errors/finding.js';
-import { auditLog, logWayOn, type SeenLog } from '../log/embedded/audit.js';
+import { auditLog, logFix, type AuditedLog } from '../log/embedded/audit.js';
 import { namesOf } from '../log/cut.js';
 import type { Cut, Log, Offsets } from '../log/log.js';
 import { auditErasures } from '../facts/erasure-records.js';
@@ -35,10 +35,10 @@ import { auditMasterFiles } from '../master-data/audit-files.js';
 import { recoverHint } from '../master-data/sealed-json.js';
 import { masterCut } from '../master-data/snapshot.js';
 import { verifyMaster, type MasterAudit } from '../master-data/audit.js';
-import { auditViewFolders, checkViewCuts, viewWayOn } from '../serving/audit.js';
+import { auditViewFolders, checkViewCuts, viewFix } from '../serving/audit.js';
 import { currentIfAny } from '../serving/current.js';
 import { auditDeadLetters } from '../speed/bolts/dead-letters.js';
-import { auditStores, checkPositions, storeWayOn } from '../speed/store/audit.js';
+import { auditStores, checkPositions, storeFix } from '../speed/store/audit.js';
 
 export interface Verification {
   readonly ok: boolean;
@@ -87,7 +87,7 @@ export async function verifyDataDir(
       ...around.findings,
       ...(master?.findings ?? []),
       ...(kafka === undefined ? holesIn(master) : []),
-      ...views.problems.map((finding) => ({ finding, wayOn: viewWayOn })),
+      ...views.problems.map((finding) => ({ finding, fix: viewFix })),
     ];
     const unique = findings.filter(
       ({ finding }, i) => findings.findIndex((one) => one.finding === finding) === i,
@@ -114,7 +114,7 @@ function holesIn(master: MasterAudit | null): Finding[] {
   const holes = master?.checked.holes ?? 0;
   if (holes === 0) return [];
   return [
-    { finding: `${holes} offsets within data files of the master dataset have no row`, wayOn: recoverHint },
+    { finding: `${holes} offsets within data files of the master dataset have no row`, fix: recoverHint },
   ];
 }
 
@@ -137,7 +137,7 @@ async function verifyFacts(
 interface Around {
   readonly findings: readonly Finding[];
   readonly leftovers: readonly Finding[];
-  readonly log: SeenLog | undefined;
+  readonly log: AuditedLog | undefined;
   readonly stores: Verification['stores'];
   readonly deadLetters: number;
 }
@@ -148,7 +148,7 @@ const ownNames: ReadonlySet<string> = new Set(['format.json', 'secret', 'sites',
 /** Checks everything except the content of data files and views. */
 async function lookAround(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
-  kafka: SeenLog | undefined,
+  kafka: AuditedLog | undefined,
 ): Promise<Around> {
   const { dataDir } = config;
   const report = new Findings();
@@ -165,16 +165,16 @@ async function lookAround(
   );
 
   const before = cutOf(dataDir);
-  const inRoom = <T>(room: Room, wayOn: string, otherwise: T, look: () => T): T =>
-    report.attempt(roomOf(dataDir, room), wayOn, look) ?? otherwise;
+  const inRoom = <T>(room: Room, fix: string, otherwise: T, look: () => T): T =>
+    report.attempt(roomOf(dataDir, room), fix, look) ?? otherwise;
   const noStores = { stores: [], records: 0 };
-  const stores = inRoom('speed', storeWayOn, noStores, () => auditStores(dataDir, report));
+  const stores = inRoom('speed', storeFix, noStores, () => auditStores(dataDir, report));
   const letters = inRoom('dead-letter', 'move it out of the data directory', [], () =>
     auditDeadLetters(dataDir, report),
   );
   auditErasures(dataDir, report);
   const noCuts: ReadonlyMap<ViewId, Cut> = new Map();
-  const cuts = inRoom('serving', viewWayOn, noCuts, () => auditViewFolders(dataDir, report));
+  const cuts = inRoom('serving', viewFix, noCuts, () => auditViewFolders(dataDir, report));
   const current = unlessUnreadable(() => currentIfAny(dataDir));
   const log = kafka ?? auditEmbedded(dataDir, before, report);
   const begin = await log?.earliest();
@@ -259,7 +259,7 @@ function unlessUnreadable<T>(read: () => T | undefined): T | undefined {
   }
 }
 
-function auditEmbedded(dataDir: string, master: Cut | undefined, report: Findings): SeenLog | undefined {
+function auditEmbedded(dataDir: string, master: Cut | undefined, report: Findings): AuditedLog | undefined {
   const dir = roomOf(dataDir, 'log');
   const pageviewPartitions =
     master === undefined
@@ -274,14 +274,14 @@ function auditEmbedded(dataDir: string, master: Cut | undefined, report: Finding
     try {
       refuseSecondLog(dataDir);
     } catch (error) {
-      report.thrown(join(dir, 'format.json'), logWayOn, error);
+      report.thrown(join(dir, 'format.json'), logFix, error);
     }
   }
   return log;
 }
 
 interface Range {
-  readonly log: SeenLog;
+  readonly log: AuditedLog;
   readonly begin: Offsets;
   readonly end: Offsets;
 }

@@ -20,7 +20,7 @@ import {
 import { isExclusionValue, prefixProblem } from './exclusions.js';
 import { controlCharacters, isWithin, maxIdBytes, maxTextBytes } from './ids.js';
 import { edgeSchema, exclusionSchema, pageviewSchema } from './outside.js';
-import { isNobody } from './placeholders.js';
+import { isPlaceholderId } from './placeholders.js';
 import { timeOf, timeProblem } from './timestamps.js';
 
 /** A change that was made to an accepted fact. */
@@ -217,7 +217,7 @@ function timeRefusal(value: unknown, receivedAt: number): Refusal {
 /** Refuses visitor ids that are malformed or placeholders. */
 function visitorRefusal(field: string, value: unknown): Refusal {
   const refusal = idRefusal(field, value);
-  if (refusal !== undefined || typeof value !== 'string' || !isNobody(value)) return refusal;
+  if (refusal !== undefined || typeof value !== 'string' || !isPlaceholderId(value)) return refusal;
   return refuse(field, `is a placeholder, not an id: ${show(value)}`);
 }
 
@@ -247,7 +247,7 @@ function eventIdRefusal(value: unknown): Refusal {
 
 /** False for texts longer than an id. */
 function isPlaceholderText(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= maxIdBytes && isNobody(value);
+  return typeof value === 'string' && value.length <= maxIdBytes && isPlaceholderId(value);
 }
 
 function textRefusal(field: string, value: unknown): Refusal {
@@ -269,7 +269,7 @@ function urlRefusal(value: unknown, urls: UrlRules): Refusal {
 
 /** A placeholder eventId would merge many events into one, so it is replaced as if it were missing. */
 function eventIdOf(value: unknown, defaults: FactDefaults, warnings: Warning[]): string {
-  if (typeof value === 'string' && !isNobody(value)) return value;
+  if (typeof value === 'string' && !isPlaceholderId(value)) return value;
   if (value !== undefined)
     warnings.push(warning('eventId', `is a placeholder and was replaced: ${show(value)}`));
   return defaults.eventId === undefined ? randomUUID() : defaults.eventId();

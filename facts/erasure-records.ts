@@ -24,7 +24,7 @@ import type { Offsets } from '../log/log.js';
 import { namesIn } from '../log/stored.js';
 import { ErasedIds, erasureHashOf, isErasedValue } from './erasures.js';
 import { isId } from './ids.js';
-import { isNobody } from './placeholders.js';
+import { isPlaceholderId } from './placeholders.js';
 
 const count = z.number().int().min(0);
 const values = z.array(z.string().refine(isErasedValue)).min(1);
@@ -113,7 +113,7 @@ export function requestErasure(dataDir: string, ids: readonly string[], requeste
 
 /** Whether this is a valid visitor id. */
 export function canBeErased(id: string): boolean {
-  return isId(id) && !isNobody(id);
+  return isId(id) && !isPlaceholderId(id);
 }
 
 /** People are warned if one erasure has more ids than this: the ids may include strangers joined by a shared id. */

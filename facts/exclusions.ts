@@ -19,7 +19,7 @@ import type { TextSpans } from '../lib/memory/keyed-hash.js';
 import { ErasedIds, isErasedValue } from './erasures.js';
 import type { EquivEdge, ExclusionKind, ExclusionRule, Pageview } from './fact.js';
 import { isId, isWithin, maxTextBytes } from './ids.js';
-import { isNobody } from './placeholders.js';
+import { isPlaceholderId } from './placeholders.js';
 import type { Rules } from './rules.js';
 import { refusalTexts, type UrlRules } from './url/normalize.js';
 
@@ -37,7 +37,7 @@ export type Times = readonly (readonly [from: number, to: number])[];
 
 /** Whether a value is valid for its kind. Used by the door and by the record codec. */
 export function isExclusionValue(by: ExclusionKind, value: unknown): value is string {
-  if (by === 'visitor') return isId(value) && !isNobody(value);
+  if (by === 'visitor') return isId(value) && !isPlaceholderId(value);
   if (by === 'importId') return isId(value);
   if (by === 'erased') return isErasedValue(value);
   return typeof value === 'string' && value !== '' && isWithin(value, maxTextBytes) && value.isWellFormed();

@@ -64,9 +64,13 @@ export const placeholderPattern = `(?:${endings.join('|')})${wrapping}$`;
 const placeholder = new RegExp(placeholderPattern);
 
 /** Whether an id is a placeholder: in any case or quoting, percent-encoded or not, after any number of `kind:` prefixes. */
-export function isNobody(id: string): boolean {
+export function isPlaceholderId(id: string): boolean {
   const { length } = id;
-  const mayBe = mayEndNobody(id.charCodeAt(length - 3), id.charCodeAt(length - 2), id.charCodeAt(length - 1));
+  const mayBe = mayEndPlaceholder(
+    id.charCodeAt(length - 3),
+    id.charCodeAt(length - 2),
+    id.charCodeAt(length - 1),
+  );
   return mayBe && placeholder.test(id);
 }
 
@@ -74,7 +78,7 @@ export function isNobody(id: string): boolean {
  * A fast pre-check by the last three UTF-16 units or UTF-8 bytes of a text (NaN where it is shorter): false means that it is not a placeholder,
  * true that the regular expression has to decide. True for about 1 % of ids.
  */
-export function mayEndNobody(third: number, second: number, last: number): boolean {
+export function mayEndPlaceholder(third: number, second: number, last: number): boolean {
   if (!(last < 0x80) || isPunctuation[last] === 1 || third === percentSign) return true;
   if (!(second < 0x80) || isPunctuation[second] === 1) return last === zero;
   return isWordEnd[pairOf(second, last)] === 1;

@@ -5,7 +5,7 @@
  */
 import { hashBytes, hashWords, reservedBytes, type HashKernels } from '../lib/memory/keyed-hash.js';
 import { timeEnd, timeStart } from './fact.js';
-import { mayEndNobody } from './placeholders.js';
+import { mayEndPlaceholder } from './placeholders.js';
 
 const zero = 0x30;
 const brace = 0x7d;
@@ -129,7 +129,9 @@ export class PlainPageview {
   /** True for about 1 % of ids, which are left to `decodeRecord`. */
   #mayBeNobody({ from, to }: TextSpan): boolean {
     const view = this.#view;
-    return to - from < 3 || mayEndNobody(view.getUint8(to - 3), view.getUint8(to - 2), view.getUint8(to - 1));
+    return (
+      to - from < 3 || mayEndPlaceholder(view.getUint8(to - 3), view.getUint8(to - 2), view.getUint8(to - 1))
+    );
   }
 
   /** Advances over the expected text; returns false without advancing if something else is there. */

@@ -8,7 +8,7 @@ import type { UrlRules } from './url/normalize.js';
 import { compareUtf8, exclusionKinds, isExclusion, timeEnd, timeStart, type Fact } from './fact.js';
 import { isExclusionValue } from './exclusions.js';
 import { isId, maxIdBytes } from './ids.js';
-import { isNobody } from './placeholders.js';
+import { isPlaceholderId } from './placeholders.js';
 
 /** The topic of a fact. */
 export function topicOf(fact: Fact): Topic {
@@ -114,7 +114,7 @@ function isEventId(value: unknown): boolean {
 
 function visitorProblem(field: string, value: unknown): string | undefined {
   if (!isId(value)) return `${field} is not a valid id`;
-  return isNobody(value) ? `${field} is a placeholder` : undefined;
+  return isPlaceholderId(value) ? `${field} is a placeholder` : undefined;
 }
 
 function edgeProblem({ a, b }: Fields): string | undefined {

@@ -16,7 +16,7 @@ import { Trimmer } from '../log/retention.js';
 import { openJobQueue, type JobQueue } from '../log/queue/job-queue.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter } from '../lib/process/status.js';
-import { Troubles } from '../lib/process/troubles.js';
+import { ActiveErrors } from '../lib/process/active-errors.js';
 import { logSink } from './fact-sinks.js';
 import { ImportWorker } from './import-worker.js';
 import type { FormatOf } from './line-format.js';
@@ -51,7 +51,7 @@ export interface AroundCore {
 const reportEveryMs = 1_000;
 
 /** Problems that do not stop the collector. */
-type Trouble =
+type ErrorName =
   | 'facts are rejected'
   | 'the log is not trimmed'
   | 'erased ids stay in the log'
@@ -73,7 +73,7 @@ class MadeCollector implements Collector {
   readonly #rules: Rules;
   readonly #intake: Intake;
   readonly #counters = newCounters();
-  readonly #troubles: Troubles<Trouble>;
+  readonly #activeErrors: ActiveErrors<ErrorName>;
   #wayIn: WayIn | undefined;
   #log: LogWriter | undefined;
   #whyNotOpen: unknown;
@@ -85,7 +85,7 @@ class MadeCollector implements Collector {
   constructor(context: RoleContext, formatOf: FormatOf) {
     this.#context = context;
     this.#formatOf = formatOf;
-    this.#troubles = new Troubles(context.clock, 'log.unavailable');
+    this.#activeErrors = new ActiveErrors(context.clock, 'log.unavailable');
     this.#rules = makeRules(context.config);
     this.#intake = new Intake({
       log: { append: (records) => this.#append(records) },
@@ -136,7 +136,7 @@ class MadeCollector implements Collector {
     const { config, clock } = this.#context;
     const log = await openLogWriter(config, clock);
     closers.add(() => log.close());
-    this.#troubles.clear();
+    this.#activeErrors.clear();
     let imports = this.#openImports(log);
     closers.add(() => imports?.stop());
     const trimmer = new Trimmer(config.dataDir, log);
@@ -146,12 +146,12 @@ class MadeCollector implements Collector {
       this.#report();
       imports ??= this.#openImports(log);
       trimmer.run().then(
-        () => this.#troubles.over('the log is not trimmed'),
-        (error: unknown) => this.#troubles.note('the log is not trimmed', error),
+        () => this.#activeErrors.resolve('the log is not trimmed'),
+        (error: unknown) => this.#activeErrors.add('the log is not trimmed', error),
       );
       erasing.run().then(
-        () => this.#troubles.over('erased ids stay in the log'),
-        (error: unknown) => this.#troubles.note('erased ids stay in the log', error),
+        () => this.#activeErrors.resolve('erased ids stay in the log'),
+        (error: unknown) => this.#activeErrors.add('erased ids stay in the log', error),
       );
     }, reportEveryMs);
     timer.unref();
@@ -177,12 +177,12 @@ class MadeCollector implements Collector {
     try {
       jobs = openJobQueue(config.dataDir, 'import', clock);
     } catch (error) {
-      if (!this.#troubles.has('background imports are waiting'))
+      if (!this.#activeErrors.has('background imports are waiting'))
         logger.error({ err: error }, 'background imports are waiting');
-      this.#troubles.note('background imports are waiting', error);
+      this.#activeErrors.add('background imports are waiting', error);
       return undefined;
     }
-    this.#troubles.over('background imports are waiting');
+    this.#activeErrors.resolve('background imports are waiting');
     return new ImportWorker({
       dataDir: config.dataDir,
       jobs,
@@ -198,9 +198,9 @@ class MadeCollector implements Collector {
   async #append(records: readonly NewRecord[]): Promise<void> {
     try {
       await this.log.append(records);
-      this.#troubles.over('facts are rejected');
+      this.#activeErrors.resolve('facts are rejected');
     } catch (error) {
-      this.#troubles.note('facts are rejected', error);
+      this.#activeErrors.add('facts are rejected', error);
       throw error;
     }
   }
@@ -211,7 +211,7 @@ class MadeCollector implements Collector {
     this.#status?.report({
       state: 'running',
       details: this.#details(),
-      lastError: this.#troubles.newest,
+      lastError: this.#activeErrors.newest,
     });
   }
 

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BotRule, type BotsMode } from '../facts/bots.js';
 import { UrlRules, type UrlRulesOptions } from '../facts/url/normalize.js';
-import { answerQuestions } from '../lib/process/asked-thread.js';
+import { serveRequests } from '../lib/process/request-thread.js';
 import type { FormatElsewhere, FormatOf } from './line-format.js';
 import { digestWords } from './line-ids.js';
 import type { LineBlock } from './lines.js';
@@ -20,14 +20,14 @@ export interface TakeSetup {
   readonly importId: string | undefined;
 }
 
-export interface TakeAsking {
-  readonly question: {
+export interface TakeProtocol {
+  readonly request: {
     readonly block: LineBlock;
     readonly receivedAt: number;
     /** Lines from before the block, to be read for what they change alone. */
     readonly state: readonly string[];
   };
-  readonly answer: TakenBlock<never> & { readonly packed: PackedRecords };
+  readonly response: TakenBlock<never> & { readonly packed: PackedRecords };
   readonly event: never;
 }
 
@@ -47,8 +47,8 @@ async function begin(setup: TakeSetup): Promise<Taking> {
 
 if (parentPort !== null) {
   const taking = begin(workerData as TakeSetup);
-  taking.catch(() => undefined); // said to who asks
-  answerQuestions<TakeAsking>(
+  taking.catch(() => undefined); // reported to the caller
+  serveRequests<TakeProtocol>(
     parentPort,
     { code: 'import.failed', retryable: false },
     async ({ block, receivedAt, state }) => {

@@ -2,13 +2,13 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { asBuffer } from '../lib/memory/as-buffer.js';
-import { AskedThread, ThreadEnded } from '../lib/process/asked-thread.js';
+import { RequestThread, ThreadEnded } from '../lib/process/request-thread.js';
 import { SwaError } from '../lib/errors/errors.js';
 import type { NewRecord } from '../log/log.js';
 import type { LineReader } from './line-format.js';
 import { linesOf, type LineBlock } from './lines.js';
 import { unpackRecords } from './packed-records.js';
-import type { TakeAsking, TakeSetup } from './take-thread.js';
+import type { TakeProtocol, TakeSetup } from './take-thread.js';
 import type { TakenBlock } from './take-lines.js';
 
 /** Threads for an import: one a processor, at most 4, whose results one thread can put in order; 0 where there is one processor. */
@@ -21,7 +21,7 @@ export function takeThreadCount(): number {
 const youngGenerationMb = 64;
 
 export class TakeThreads {
-  readonly #threads: readonly AskedThread<TakeAsking>[];
+  readonly #threads: readonly RequestThread<TakeProtocol>[];
   #next = 0;
 
   constructor(setup: TakeSetup, count: number) {
@@ -30,15 +30,15 @@ export class TakeThreads {
         workerData: setup,
         resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
       });
-      return new AskedThread<TakeAsking>(worker, 'a thread of the import');
+      return new RequestThread<TakeProtocol>(worker, 'a thread of the import');
     });
   }
 
-  async take(question: TakeAsking['question']): Promise<TakenBlock<NewRecord>> {
+  async take(request: TakeProtocol['request']): Promise<TakenBlock<NewRecord>> {
     const thread = this.#threads[this.#next++ % this.#threads.length];
-    if (thread === undefined) throw new Error('an import without threads asks one');
+    if (thread === undefined) throw new Error('take() needs at least one thread');
     try {
-      const { packed, ...taken } = await thread.ask({ ...question, block: ownBlock(question.block) });
+      const { packed, ...taken } = await thread.send({ ...request, block: ownBlock(request.block) });
       return { ...taken, facts: unpackRecords(packed) };
     } catch (cause) {
       if (!(cause instanceof ThreadEnded)) throw cause;

@@ -11,7 +11,7 @@
  */
 import type { SwaError } from '../lib/errors/errors.js';
 import type { LastRecords } from './last-records.js';
-import type { Among } from './share.js';
+import type { ShareGroup } from './share.js';
 
 export const topics = ['pageviews', 'equivs'] as const;
 export type Topic = (typeof topics)[number];
@@ -105,7 +105,7 @@ export interface ShareOptions {
   /** For a fixed share: the number of members and the index of this one, from 0. */
   readonly members: number;
   readonly member: number;
-  readonly among?: Among;
+  readonly among?: ShareGroup;
 }
 
 /** The reading side. Many processes may have it open alongside the single writer. */

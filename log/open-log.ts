@@ -12,7 +12,7 @@ import { openEmbeddedWriter } from './embedded/writer.js';
 import type { KafkaLogOptions } from './kafka/kafka-log.js';
 import { KafkaMemory } from './kafka/memory.js';
 import type { Log, LogId, LogWriter, Offsets } from './log.js';
-import { storedEnd, storedLogId, traceOfLog } from './stored.js';
+import { storedEnd, storedLogId, evidenceOfLog } from './stored.js';
 
 /**
  * Opens the reading side. Creates the log in a fresh data directory, so roles may start in any order. Throws
@@ -29,7 +29,7 @@ export async function openExistingLog(config: Config): Promise<Log> {
   if (config.kafkaBrokers.length > 0) return openKafka(config);
   return openEmbeddedLog({
     ...embeddedOptions(config),
-    mayMake: () => {
+    beforeCreate: () => {
       refuseSecondLog(config.dataDir);
       throw new SwaError('log.missing', `there is no log in '${config.dataDir}' yet`, {
         hint: 'SWA_DATA_DIR names the data directory; `swa start` makes one',
@@ -47,7 +47,7 @@ export async function openLogWriter(config: Config, _clock: Clock): Promise<LogW
   return openEmbeddedWriter({
     ...embeddedOptions(config),
     segmentBytes: config.segmentBytes,
-    mayGoOn: (id, next) => requireSuccession(config.dataDir, id, next),
+    checkContinuation: (id, next) => requireSuccession(config.dataDir, id, next),
   });
 }
 
@@ -56,7 +56,7 @@ function embeddedOptions({ dataDir, partitions }: Config): EmbeddedOptions {
     dir: roomOf(dataDir, 'log'),
     partitions,
     lockPath: logLockPath(dataDir),
-    mayMake: () => refuseSecondLog(dataDir),
+    beforeCreate: () => refuseSecondLog(dataDir),
   };
 }
 
@@ -70,7 +70,7 @@ export function logLockPath(dataDir: string): string {
  * master dataset already has, and those facts would never be stored.
  */
 export function refuseSecondLog(dataDir: string): void {
-  const trace = traceOfLog(dataDir);
+  const trace = evidenceOfLog(dataDir);
   if (trace === undefined) return;
   throw new SwaError(
     'log.missing',
@@ -113,7 +113,7 @@ function kafkaOptions(config: Config): KafkaLogOptions {
     topicPrefix: config.kafkaTopicPrefix,
     replication: config.kafkaReplication,
     partitions: config.partitions,
-    leastRetentionMs: 3 * longestGapMs(config.batchSchedule, config.batchTimeZone),
+    minRetentionMs: 3 * longestGapMs(config.batchSchedule, config.batchTimeZone),
     tls: config.kafkaTls && { ca: config.kafkaCaFile === '' ? [] : [readCa(config.kafkaCaFile)] },
     sasl:
       mechanism === ''

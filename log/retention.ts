@@ -97,10 +97,10 @@ export class Trimmer {
 /** Reports a note that cannot be read. */
 export function auditTrimNote(dataDir: string, report: Findings): void {
   const path = notePath(dataDir);
-  const wayOn = 'delete it: the next batch run writes it again';
-  const text = report.attempt(path, wayOn, () => readIfThere(path));
+  const fix = 'delete it: the next batch run writes it again';
+  const text = report.attempt(path, fix, () => readIfThere(path));
   if (text !== undefined && validJson(noteSchema, text) === undefined)
-    report.add(`${path} is damaged: the log cannot tell what it may delete, so it deletes nothing`, wayOn);
+    report.add(`${path} is damaged: the log cannot tell what it may delete, so it deletes nothing`, fix);
 }
 
 function notePath(dataDir: string): string {

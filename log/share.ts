@@ -2,7 +2,7 @@
 import type { PartitionName, Share, ShareOptions } from './log.js';
 
 /** For a moving share. By default the members with one data directory share, and each partition has one owner. */
-export interface Among {
+export interface ShareGroup {
   /** Members with the same home share the partitions. */
   readonly home: string;
   /** Number of owners of each partition, limited by the number of members. */

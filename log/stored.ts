@@ -62,7 +62,7 @@ export function storedLogId(dataDir: string): LogId | undefined {
 }
 
 /** Returns the path of a file that shows that this data directory had a log before; undefined if there is none. */
-export function traceOfLog(dataDir: string): string | undefined {
+export function evidenceOfLog(dataDir: string): string | undefined {
   const marks = [join(roomOf(dataDir, 'master'), 'root.json'), join(roomOf(dataDir, 'serving'), 'CURRENT')];
   for (const topic of ['pageviews', 'equivs']) marks.push(join(roomOf(dataDir, 'master'), topic));
   const segment = namesIn(roomOf(dataDir, 'log')).find((name) => /^segment-\d+\.log$/.test(name));

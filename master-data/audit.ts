@@ -109,9 +109,9 @@ class Audit {
     this.#counts[what] += by;
   }
 
-  problem(finding: string, wayOn = recoverHint): void {
+  problem(finding: string, fix = recoverHint): void {
     if (this.#findings.length >= maxProblems || this.#findings.some((one) => one.finding === finding)) return;
-    this.#findings.push({ finding, wayOn });
+    this.#findings.push({ finding, fix });
   }
 
   /** Returns undefined, and adds a finding, if the work fails. A missing file is not a finding with `mayBeGone`. */

@@ -13,7 +13,7 @@ import type { Config } from '../lib/config/config.js';
 import { openDataDir, roomOf } from '../lib/files/data-dir.js';
 import { OwnerLock } from '../lib/files/owner-lock.js';
 import { checkCut, offsetAt } from '../log/cut.js';
-import { beginAnew, inspectLog, salvageReader, type LogState, type Run } from '../log/embedded/salvage.js';
+import { startNewLog, inspectLog, salvageReader, type LogState, type Run } from '../log/embedded/salvage.js';
 import { offset, type Log, type Offset, type Offsets, type PartitionName } from '../log/log.js';
 import type { RecoveryPlace, RecoveryStep } from '../lib/files/recovery.js';
 import { sinkLockPath } from './layout.js';
@@ -135,7 +135,7 @@ export function planLog(
       ...(lost.length === 0 ? {} : { loses: lost.join(', ') }),
       run: async () => {
         await storeRuns({ dataDir, dir, maxRows: config.sinkMaxRows, now }, state, base);
-        beginAnew(dir, { logId, partitions }, base, join(asideDir, 'log'));
+        startNewLog(dir, { logId, partitions }, base, join(asideDir, 'log'));
       },
     },
   ];

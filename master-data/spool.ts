@@ -10,7 +10,7 @@ import { closeSync, openSync } from 'node:fs';
 import { removeScratch } from '../lib/files/removal.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { maxIdBytes } from '../facts/ids.js';
-import { isNobody } from '../facts/placeholders.js';
+import { isPlaceholderId } from '../facts/placeholders.js';
 import { decodeRecord } from '../facts/record.js';
 import { writeFully } from '../lib/files/durable.js';
 import { fingerprintOf, type LastRecord } from '../log/last-records.js';
@@ -231,5 +231,7 @@ const plainPageview = new RegExp(
  */
 export function isPlainPageview(bytes: Buffer): boolean {
   const text = bytes.toString('utf8');
-  return plainPageview.test(text) && !isNobody(text.slice(head.length, text.indexOf('"', head.length)));
+  return (
+    plainPageview.test(text) && !isPlaceholderId(text.slice(head.length, text.indexOf('"', head.length)))
+  );
 }

@@ -12,12 +12,12 @@ import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
 import { projectVersion } from '../lib/files/package-version.js';
 import { hasCode, isOfDisk } from '../lib/errors/errors.js';
-import type { Answered, HttpEndpoint } from '../lib/http/endpoint.js';
+import type { AnsweredRequest, HttpEndpoint } from '../lib/http/endpoint.js';
 import type { ApiInfo } from '../lib/http/openapi.js';
 import { openExistingLog, openLog } from '../log/open-log.js';
 import type { RoleContext } from '../lib/process/role.js';
 import { StatusReporter, readStatus } from '../lib/process/status.js';
-import { Troubles } from '../lib/process/troubles.js';
+import { ActiveErrors } from '../lib/process/active-errors.js';
 import { CurrentWatch } from '../serving/current.js';
 import { openView } from '../serving/store.js';
 import { openRealtime } from '../speed/store/read-side.js';
@@ -44,7 +44,7 @@ export interface OpenQuery extends OpenEngine {
 }
 
 /** Errors with which the query layer keeps running. */
-type Trouble = 'answers are not complete' | 'questions fail';
+type ErrorName = 'answers are not complete' | 'questions fail';
 
 /** How long a failed question stays on the status board. */
 const failureShownMs = 60_000;
@@ -117,17 +117,17 @@ export async function openQuery(
     const { config, clock } = context;
     const ownStatus = new StatusReporter({ dataDir: config.dataDir, role: 'query', clock });
     let url: string | undefined;
-    const troubles = new Troubles<Trouble>(clock, 'log.unavailable');
+    const activeErrors = new ActiveErrors<ErrorName>(clock, 'log.unavailable');
     const report = (): void => {
       if (url !== undefined)
-        ownStatus.report({ state: 'running', details: { url }, lastError: troubles.newest });
+        ownStatus.report({ state: 'running', details: { url }, lastError: activeErrors.newest });
     };
     const lag = new LagWatch({
       open: () => openLog(config, clock),
       monotonic: () => performance.now(),
       onTrouble: (error) => {
-        if (error !== undefined) troubles.note('answers are not complete', error);
-        if (error !== undefined || troubles.over('answers are not complete')) report();
+        if (error !== undefined) activeErrors.add('answers are not complete', error);
+        if (error !== undefined || activeErrors.resolve('answers are not complete')) report();
       },
     });
     closers.add(() => lag.close());
@@ -153,11 +153,11 @@ export async function openQuery(
     endpoint.onAnswered((answered) => {
       metrics.observe(answered);
       if (!isTrouble(answered)) return;
-      troubles.note('questions fail', answered.error);
+      activeErrors.add('questions fail', answered.error);
       report();
       clearTimeout(failure);
       failure = setTimeout(() => {
-        troubles.over('questions fail');
+        activeErrors.resolve('questions fail');
         report();
       }, failureShownMs).unref();
     });
@@ -217,7 +217,7 @@ function openErasures(dataDir: string): readonly ErasureRecord[] {
 }
 
 /** Whether an answer is an error of the query layer. POST requests belong to other roles, and temporary errors do not count. */
-function isTrouble({ method, status, error }: Answered): boolean {
+function isTrouble({ method, status, error }: AnsweredRequest): boolean {
   return (
     method === 'GET' &&
     (status === 500 || hasCode(error, 'view.corrupt', 'data-dir.unusable') || isOfDisk(error))

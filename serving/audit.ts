@@ -16,7 +16,7 @@ import { heldSchema } from './held.js';
 import { buildingDir, currentPath, fileNames, heldDir, isViewId, viewPath, viewsDir } from './layout.js';
 import { readMeta, type StoredMeta } from './meta.js';
 
-export const viewWayOn =
+export const viewFix =
   '`swa batch run` makes a new view, `swa batch rollback` publishes an older one until then, `swa recover --yes` moves a damaged one aside';
 
 /** Audits the folders and returns the cuts of all views with a readable META. */
@@ -71,11 +71,11 @@ function auditHolds(dataDir: string, report: Findings): void {
   for (const name of namesIn(heldDir(dataDir))) {
     const path = join(heldDir(dataDir), name);
     if (name.endsWith('.tmp')) continue;
-    const wayOn =
+    const fix =
       'stop the system and run `swa recover --yes`, which moves it aside: the role it is named after writes it again';
-    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    const text = report.attempt(path, fix, () => readIfThere(path));
     if (text !== undefined && validJson(heldSchema, text) === undefined)
-      report.add(`${path} is damaged: cannot tell which views it keeps, so none are removed`, wayOn);
+      report.add(`${path} is damaged: cannot tell which views it keeps, so none are removed`, fix);
   }
 }
 
@@ -84,7 +84,7 @@ function auditCurrent(dataDir: string, report: Findings): void {
   const path = currentPath(dataDir);
   if (!existsSync(path)) {
     if (namesIn(viewsDir(dataDir)).length > 0)
-      report.add(`${path} is missing: no view is published`, viewWayOn);
+      report.add(`${path} is missing: no view is published`, viewFix);
     return;
   }
   let current: ViewId;
@@ -94,7 +94,7 @@ function auditCurrent(dataDir: string, report: Findings): void {
     return;
   }
   if (!existsSync(viewPath(dataDir, current)))
-    report.add(`${path} names ${current}, which is missing`, viewWayOn);
+    report.add(`${path} names ${current}, which is missing`, viewFix);
 }
 
 const beyondWayOn =

@@ -90,10 +90,10 @@ function readRun(path: string): RunRecord | undefined {
 export function auditRuns(dataDir: string, report: Findings): void {
   for (const name of runNames(dataDir)) {
     const path = join(runsDir(dataDir), name);
-    const wayOn = 'delete it: nothing depends on it';
-    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    const fix = 'delete it: nothing depends on it';
+    const text = report.attempt(path, fix, () => readIfThere(path));
     if (text !== undefined && validJson(recordSchema, text) === undefined)
-      report.add(`${path} is damaged: that run is not listed`, wayOn);
+      report.add(`${path} is damaged: that run is not listed`, fix);
   }
 }
 

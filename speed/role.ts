@@ -14,7 +14,7 @@ import { KeyedHash } from '../lib/memory/keyed-hash.js';
 import { distance, zeroOffsets } from '../log/cut.js';
 import type { BatchView, ViewId } from '../facts/views/view.js';
 import type { Log, Offsets, PartitionName, Share } from '../log/log.js';
-import type { Among } from '../log/share.js';
+import type { ShareGroup } from '../log/share.js';
 import { openLog } from '../log/open-log.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
 import { StatusReporter, isAtWork, lastErrorOf, readStatus, type LastError } from '../lib/process/status.js';
@@ -29,7 +29,7 @@ import { WorkerSlot } from './generations/worker-slot.js';
 /** How a worker coordinates with workers on other hosts, instead of by files of a shared data directory. */
 export interface SpeedCoordination {
   /** The workers that share the log's partitions, and how many workers have each partition. */
-  readonly among: Among;
+  readonly among: ShareGroup;
   readonly pointers: Pointers;
   /** The partitions for this worker, given its share of the log. */
   share(ofLog: Share): Share;

@@ -3,12 +3,19 @@
  * then `deal` distributes the rows that count to shards.
  */
 import { timeEnd, timeStart } from '../../facts/fact.js';
-import { sumUp } from '../../lib/memory/counting-sort.js';
+import { prefixSums } from '../../lib/memory/counting-sort.js';
 import { widthOf, type BucketMinutes } from '../../lib/time/buckets.js';
-import { nobody } from './people.js';
+import { noPerson } from './people.js';
 import { factWords, fixedWords, type DealtBlock } from './dealt.js';
 import { isExcluded } from './excluded.js';
-import { isRepeat, timeOf, verdictOf, verdicts, type Deciding, type PageviewColumns } from './verdict.js';
+import {
+  isRepeat,
+  timeOf,
+  verdictOf,
+  verdicts,
+  type VerdictTables,
+  type PageviewColumns,
+} from './verdict.js';
 
 /** The rows to process of a row group. */
 export interface GroupRows {
@@ -20,7 +27,7 @@ export interface GroupRows {
 }
 
 /** Tables for the numbers in a row, in shared memory. */
-export interface FactTables extends Deciding {
+export interface FactTables extends VerdictTables {
   readonly bucketMinutes: BucketMinutes;
   readonly pages: number;
   /** By person number: set to 1 for persons with a fact. */
@@ -105,7 +112,7 @@ export class Dealer {
       const mayCount =
         rank !== leftOut &&
         bots[agent[row]] === 0 &&
-        persons[row] !== nobody &&
+        persons[row] !== noPerson &&
         time >= timeStart &&
         time < timeEnd &&
         (excluded === undefined || !isExcluded(excluded, columns, row, pageOfUrl[url[row]], time));
@@ -118,7 +125,7 @@ export class Dealer {
       const verdict = mayCount ? verdicts.repeat : verdictOf(this.#tables, columns, row);
       rowsWith[verdict]++;
     }
-    sumUp(starts);
+    prefixSums(starts);
     rowsWith[verdicts.counts] = starts[shards];
     const stride = fixedWords + columns.texts.length;
     const words = makeWords(stride * starts[shards]);

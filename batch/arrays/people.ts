@@ -2,7 +2,7 @@
 import type { Members } from './persons.js';
 
 /** Stands for the person of a placeholder; person numbers are below it. */
-export const nobody = 0xffffffff;
+export const noPerson = 0xffffffff;
 
 export interface People {
   /** By visitor number, two adjacent words: the person and its coupon. */
@@ -20,7 +20,7 @@ export function peopleOf(
   coupons: Uint32Array,
   { visitors, members, ends }: Pick<Members, 'members' | 'ends'> & { readonly visitors: Uint32Array },
 ): People {
-  const ofVisitor = new Uint32Array(new SharedArrayBuffer(8 * coupons.length)).fill(nobody);
+  const ofVisitor = new Uint32Array(new SharedArrayBuffer(8 * coupons.length)).fill(noPerson);
   let from = 0;
   for (const [person, to] of ends.entries()) {
     const coupon = coupons[visitors[members[from]]];
@@ -33,7 +33,7 @@ export function peopleOf(
   let count = ends.length;
   for (let visitor = 1; visitor < coupons.length; visitor++) {
     const coupon = coupons[visitor];
-    if (coupon === 0 || ofVisitor[2 * visitor] !== nobody) continue;
+    if (coupon === 0 || ofVisitor[2 * visitor] !== noPerson) continue;
     ofVisitor[2 * visitor] = count++;
     ofVisitor[2 * visitor + 1] = coupon;
   }

@@ -30,7 +30,7 @@ export interface PersonStatistics {
 }
 
 /** A component over the cap: its least number, and its number of ids. */
-export interface Capped {
+export interface CappedComponent {
   readonly least: number;
   readonly size: number;
 }
@@ -59,7 +59,7 @@ export class UnionFind {
   finish(maxIds: number): {
     readonly roots: Int32Array;
     readonly statistics: PersonStatistics;
-    readonly capped: readonly Capped[];
+    readonly capped: readonly CappedComponent[];
   } {
     const count = this.#parents.length;
     const roots = new Int32Array(count);
@@ -69,7 +69,7 @@ export class UnionFind {
       roots[i] = root;
       sizes[root]++;
     }
-    const capped: Capped[] = [];
+    const capped: CappedComponent[] = [];
     let components = 0;
     let largestComponent = 0;
     for (let i = 0; i < count; i++) {

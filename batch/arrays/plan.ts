@@ -65,7 +65,7 @@ export function rankNames({ pages, domains, domainOfPage }: Dictionaries): Names
 }
 
 /** Approximate numbers of facts per shard (to fit the processor's cache) and per job (to fit a thread's memory). */
-export interface Sizes {
+export interface ShardSizes {
   readonly shardRows: number;
   readonly jobRows: number;
 }
@@ -82,7 +82,7 @@ export interface Plan extends DealPlan {
   readonly rows: Float64Array;
   /** First page rank of each shard; one more entry than there are shards. */
   readonly firstRank: Uint32Array;
-  readonly sizes: Sizes;
+  readonly sizes: ShardSizes;
 }
 
 /** @param pageviews maximum number of facts, by page number */
@@ -90,7 +90,7 @@ export function planShards(
   names: Names,
   pageviews: Uint32Array,
   { buckets, bucketMinutes }: Times,
-  sizes: Sizes,
+  sizes: ShardSizes,
 ): Plan {
   const { rankOfPage, pageCount, firstPage } = names;
   const rows = new Float64Array(pageCount);

@@ -1,7 +1,7 @@
 /** Decides which rows of pageviews count, and which are repeats of others that do. */
 import { timeEnd, timeStart } from '../../facts/fact.js';
 import { isExcluded, type ExcludedNumbers } from './excluded.js';
-import { nobody } from './people.js';
+import { noPerson } from './people.js';
 
 /** The columns of a row group of pageviews; times are pairs of words, the low one first. */
 export interface PageviewColumns {
@@ -16,12 +16,12 @@ export interface PageviewColumns {
 }
 
 /** The tables that decide whether a row counts. */
-export interface Deciding {
+export interface VerdictTables {
   /** By URL number: 1 + the page number; 0 if the rules refuse the URL. */
   readonly pageOfUrl: Uint32Array;
   /** By agent number: 1 for bots. */
   readonly bots: Uint8Array;
-  /** By visitor number: two words, of which the first is `nobody` for a placeholder. */
+  /** By visitor number: two words, of which the first is `noPerson` for a placeholder. */
   readonly ofVisitor: Uint32Array;
   /** Undefined if nothing is excluded. */
   readonly excluded: ExcludedNumbers | undefined;
@@ -39,7 +39,7 @@ export const verdicts = {
 } as const;
 
 export function verdictOf(
-  { pageOfUrl, bots, ofVisitor, excluded }: Deciding,
+  { pageOfUrl, bots, ofVisitor, excluded }: VerdictTables,
   columns: PageviewColumns,
   row: number,
 ): number {
@@ -48,7 +48,7 @@ export function verdictOf(
   if (pageOfUrl[url] === 0) return verdicts.refusedUrl;
   if (bots[columns.agent[row]] === 1) return verdicts.bot;
   const time = timeOf(columns.timestamp, row);
-  if (time < timeStart || time >= timeEnd || ofVisitor[2 * columns.visitor[row]] === nobody)
+  if (time < timeStart || time >= timeEnd || ofVisitor[2 * columns.visitor[row]] === noPerson)
     return verdicts.invalid;
   if (excluded !== undefined && isExcluded(excluded, columns, row, pageOfUrl[url], time))
     return verdicts.excluded;
@@ -60,7 +60,11 @@ export function timeOf(times: Int32Array, row: number): number {
 }
 
 /** For each of the first `pages.length` rows, writes 1 + its page if it counts, otherwise 0. */
-export function writeCountedPages(deciding: Deciding, columns: PageviewColumns, pages: Uint32Array): void {
+export function writeCountedPages(
+  deciding: VerdictTables,
+  columns: PageviewColumns,
+  pages: Uint32Array,
+): void {
   for (let row = 0; row < pages.length; row++)
     pages[row] =
       verdictOf(deciding, columns, row) === verdicts.counts ? deciding.pageOfUrl[columns.url[row]] : 0;

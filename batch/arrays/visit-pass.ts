@@ -3,7 +3,7 @@
  * millisecond), in words of 64 bits. A view of the same person 30 minutes or more after the one before begins a new visit; a visit of one
  * view is a bounce; all of a visit counts in the bucket in which it began.
  */
-import { sumUp } from '../../lib/memory/counting-sort.js';
+import { prefixSums } from '../../lib/memory/counting-sort.js';
 import { ByteWriter } from '../../serving/arrays/bytes.js';
 import type { VisitCell } from '../../facts/views/cell.js';
 import { encodeVisits } from '../../serving/arrays/visits.js';
@@ -76,7 +76,7 @@ export class VisitPass {
         starts[domainOfRank[facts[at + factWords.page]] - from + 1]++;
       }
     }
-    sumUp(starts);
+    prefixSums(starts);
     const words = this.#tools.kernel.words(starts[to - from]);
     const next = starts.slice();
     const personShift = millisecondBits + this.#tools.kernel.bucketBits; // of 64 bits

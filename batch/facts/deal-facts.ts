@@ -2,15 +2,15 @@
 import { join } from 'node:path';
 import type { BucketMinutes } from '../../lib/time/buckets.js';
 import type { Star } from '../../master-data/star/star.js';
-import type { FactThreads, Given } from '../fact-threads.js';
+import type { FactThreads, Assignment } from '../fact-threads.js';
 import type { Names, Plan } from '../arrays/plan.js';
-import { planShards, type Sizes } from '../arrays/plan.js';
+import { planShards, type ShardSizes } from '../arrays/plan.js';
 import { verdicts, type Repeats } from '../arrays/verdict.js';
 import type { DealtBlock } from '../arrays/dealt.js';
 import type { RowGroup } from '../fact-work.js';
 
 export interface DealOptions {
-  readonly sizes: Sizes;
+  readonly sizes: ShardSizes;
   readonly bucketMinutes: BucketMinutes;
   /** Maximum number of facts in memory; the rest goes to files in `tempDir`. */
   readonly factsInMemory: number;
@@ -51,7 +51,7 @@ export async function dealFacts(
   const rowsWith = Object.values(verdicts).map(() => 0);
   const left = groups.entries();
   let inMemory = 0;
-  await threads.each((): Given | undefined => {
+  await threads.each((): Assignment | undefined => {
     const [number, group] = left.next().value ?? [];
     if (number === undefined || group === undefined) return undefined;
     const stays = inMemory + group.rows <= factsInMemory;

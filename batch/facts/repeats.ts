@@ -6,7 +6,7 @@ import type { People } from '../arrays/people.js';
 import {
   markRepeats,
   writeCountedPages,
-  type Deciding,
+  type VerdictTables,
   type PageviewColumns,
   type Repeats,
 } from '../arrays/verdict.js';
@@ -61,7 +61,7 @@ export function findRepeats(
 }
 
 /** For each row: 1 + its page if it counts, otherwise 0. */
-function countedPages(deciding: Deciding, facts: StarFacts, rows: number): Uint32Array {
+function countedPages(deciding: VerdictTables, facts: StarFacts, rows: number): Uint32Array {
   const pages = new Uint32Array(rows);
   let before = 0;
   for (let group = 0; group < facts.groups.length && before < rows; group++) {

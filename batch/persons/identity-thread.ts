@@ -4,7 +4,7 @@
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { PackedTexts } from '../../lib/memory/packed-texts.js';
-import { AskedThread, answerQuestions } from '../../lib/process/asked-thread.js';
+import { RequestThread, serveRequests } from '../../lib/process/request-thread.js';
 import { writeIdentity, type IdentityName } from '../../serving/identity.js';
 import type { Sorted } from '../../serving/sorted-file.js';
 import { toRunError } from '../run-error.js';
@@ -17,8 +17,8 @@ const smallIdCount = 20_000;
 const isIdentityThread = 'swa: identity thread';
 
 interface IdentityJob {
-  readonly question: Job;
-  readonly answer: IdentityFile;
+  readonly request: Job;
+  readonly response: IdentityFile;
   readonly event: never;
 }
 
@@ -32,7 +32,7 @@ interface Job {
 export class IdentityThread {
   /** Rejects if the file cannot be written, or on `stop`. */
   readonly written: Promise<IdentityFile>;
-  #thread: AskedThread<IdentityJob> | undefined;
+  #thread: RequestThread<IdentityJob> | undefined;
 
   /** @param path file to write; must not exist */
   constructor(path: string, { ids, members, ends }: Members) {
@@ -41,8 +41,8 @@ export class IdentityThread {
     } else {
       const job: Job = { path, ids: ids.parts(), members, ends };
       const worker = new Worker(new URL(import.meta.url), { workerData: isIdentityThread });
-      this.#thread = new AskedThread<IdentityJob>(worker, 'the thread that writes persons');
-      this.written = this.#thread.ask(job);
+      this.#thread = new RequestThread<IdentityJob>(worker, 'the thread that writes persons');
+      this.written = this.#thread.send(job);
     }
     this.written.catch(() => undefined); // after an earlier failure it is never awaited
   }
@@ -55,7 +55,7 @@ export class IdentityThread {
 }
 
 if (!isMainThread && parentPort !== null && workerData === isIdentityThread)
-  answerQuestions<IdentityJob>(
+  serveRequests<IdentityJob>(
     parentPort,
     { code: 'batch.failed', retryable: false },
     async ({ path, ids, members, ends }) => {

@@ -2,7 +2,7 @@
  * Runs all sort jobs of a run in threads. Whichever thread finishes first, the output of each kind is delivered in job order, so that files are
  * written front to back, always the same.
  */
-import type { FactThreads, Given } from '../fact-threads.js';
+import type { FactThreads, Assignment } from '../fact-threads.js';
 import { OrderedJobs, type SortedListener } from './ordered-jobs.js';
 import type { SortJob } from '../arrays/sort-job.js';
 
@@ -25,7 +25,7 @@ export async function sortFacts(
 }
 
 /** The next job of the first kind that can start one. */
-function nextJob(kindsInOrder: readonly OrderedJobs[], listener: SortedListener): Given | undefined {
+function nextJob(kindsInOrder: readonly OrderedJobs[], listener: SortedListener): Assignment | undefined {
   for (const ordered of kindsInOrder) {
     const task = ordered.start();
     if (task === undefined) continue;

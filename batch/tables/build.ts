@@ -20,7 +20,7 @@ import type { StoredMeta } from '../../serving/meta.js';
 import { openViewAt } from '../../serving/view-reader.js';
 import { visitGapMs } from '../arrays/visit-pass.js';
 import { BatchDb } from '../database.js';
-import type { BuildOptions, BuildStatistics, Built } from '../pipeline.js';
+import type { BuildOptions, BuildStatistics, BuiltView } from '../pipeline.js';
 import { Recount } from '../recount.js';
 import { verifyView } from '../verify.js';
 import { viewMetaOf } from '../view-meta.js';
@@ -33,14 +33,14 @@ import {
 } from './contract.js';
 import { writeRulesTables, type RulesTables } from './rules-tables.js';
 import { takeSample } from './sample.js';
-import { readStatistics, type Capped } from './statistics.js';
+import { readStatistics, type CappedComponent } from './statistics.js';
 import { TablesDb } from './tables-db.js';
 import { writeView } from './view-of-tables.js';
 
 export type EngineBuildOptions = Omit<BuildOptions, 'starDir' | 'tuning'> & { readonly engine: Engine };
 
 /** Builds and verifies a view. Throws as `buildView` does, and what the engine throws. */
-export async function buildByEngine(options: EngineBuildOptions): Promise<Built> {
+export async function buildByEngine(options: EngineBuildOptions): Promise<BuiltView> {
   return new EngineBuild(options).run();
 }
 
@@ -56,7 +56,7 @@ class EngineBuild {
     this.#limits = { tempDir: join(this.#tempDir, 'duckdb'), memoryLimit, threads };
   }
 
-  async run(): Promise<Built> {
+  async run(): Promise<BuiltView> {
     const { snapshot, rules, progress, signal, viewDir } = this.#options;
     const dir = join(this.#tempDir, 'rules');
     mkdirSync(dir, { recursive: true });
@@ -167,7 +167,7 @@ class EngineBuild {
   #statistics(
     { live, exclusionFacts }: RulesTables,
     found: EngineStatistics,
-    capped: readonly Capped[],
+    capped: readonly CappedComponent[],
   ): BuildStatistics {
     const { files } = this.#options.snapshot;
     const rowsOf = (topic: Topic): number =>

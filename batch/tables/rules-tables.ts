@@ -12,7 +12,7 @@ import { tagsOf } from '../../facts/dimensions/tags.js';
 import { parseExclusionKey } from '../../facts/exclusion-key.js';
 import { Exclusions, withoutErasedValues, type ComparedText } from '../../facts/exclusions.js';
 import type { ExclusionRule } from '../../facts/fact.js';
-import { isNobody, placeholderPattern } from '../../facts/placeholders.js';
+import { isPlaceholderId, placeholderPattern } from '../../facts/placeholders.js';
 import type { Rules } from '../../facts/rules.js';
 import { domainOf } from '../../facts/url/domain.js';
 import { textIn } from '../../master-data/columns.js';
@@ -66,7 +66,7 @@ const separators = /[\u0000-\u001f]/;
 
 /** Whether an edge may name an id: a placeholder stands for anyone, and ids in order are told apart by separators (lib/memory/packed-texts.ts). */
 export function isJoinable(id: string): boolean {
-  return !isNobody(id) && !separators.test(id);
+  return !isPlaceholderId(id) && !separators.test(id);
 }
 
 export async function writeRulesTables(options: RulesTablesOptions): Promise<RulesTables> {
@@ -188,7 +188,11 @@ class Writer {
         union all select unnest([a, b]) from ${sqlSnapshot('equivs', snapshot)} where a is not null or b is not null
       ) where text <> ''${erased.isEmpty ? ` and (${mayBe})` : ''}`;
     return this.#write('id', texts, [], ['nobody', 'erased', 'joins'], (id) => {
-      const row = { nobody: isNobody(id), erased: erased.has(id), joins: isJoinable(id) && !erased.has(id) };
+      const row = {
+        nobody: isPlaceholderId(id),
+        erased: erased.has(id),
+        joins: isJoinable(id) && !erased.has(id),
+      };
       return row.joins ? undefined : row;
     });
   }

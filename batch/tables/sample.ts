@@ -3,7 +3,7 @@
  * statements of its own, and takes nothing from the engine but which pages and persons there are.
  */
 import type { Exclusions } from '../../facts/exclusions.js';
-import { isNobody } from '../../facts/placeholders.js';
+import { isPlaceholderId } from '../../facts/placeholders.js';
 import type { Rules } from '../../facts/rules.js';
 import { offsetAt } from '../../log/cut.js';
 import { integers, optionalTextIn, textIn } from '../../master-data/columns.js';
@@ -110,7 +110,7 @@ async function repeatsOf(
       const page = rules.url.normalize(text(3, i));
       const [visitor, userAgent, importId] = [text(4, i), text(5, i), text(6, i)];
       const timestamp = timestamps[i] ?? 0;
-      if (!page.ok || isNobody(visitor) || rules.bots.excludes(userAgent)) continue;
+      if (!page.ok || isPlaceholderId(visitor) || rules.bots.excludes(userAgent)) continue;
       if (exclusions.excludes({ visitor, page: page.url, userAgent, importId, timestamp })) continue;
       if (!seen.has(page.url)) {
         seen.add(page.url);

@@ -6,7 +6,7 @@ import { statisticsSchema, type EngineStatistics } from './contract.js';
 import { wholeNumbers, type TablesDb } from './tables-db.js';
 
 /** A component over the cap. */
-export interface Capped {
+export interface CappedComponent {
   readonly id: string;
   readonly size: number;
 }
@@ -14,9 +14,9 @@ export interface Capped {
 /** Throws `batch.failed` for one that is missing or no whole number. */
 export async function readStatistics(
   db: TablesDb,
-): Promise<{ readonly statistics: EngineStatistics; readonly capped: readonly Capped[] }> {
+): Promise<{ readonly statistics: EngineStatistics; readonly capped: readonly CappedComponent[] }> {
   const numbers: Record<string, number> = {};
-  const capped: Capped[] = [];
+  const capped: CappedComponent[] = [];
   for await (const chunk of db.stream('select encode(name), value, encode(id) from statistics')) {
     const values = wholeNumbers(chunk, 1);
     for (let row = 0; row < chunk.rowCount; row++) {

@@ -4,13 +4,13 @@ import type { Config } from '../../lib/config/config.js';
 import { makeRules } from '../../facts/rules.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { newBuildingDir } from '../../serving/store.js';
-import { buildView, type Built, type Tuning } from '../pipeline.js';
+import { buildView, type BuiltView, type Tuning } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 
 export async function build(
   config: Config,
   options: { threads: number; tuning?: Partial<Tuning>; keep?: (dir: string) => void },
-): Promise<Built> {
+): Promise<BuiltView> {
   const viewDir = newBuildingDir(config.dataDir, 'test');
   const built = await buildView({
     snapshot: takeSnapshot(config.dataDir),

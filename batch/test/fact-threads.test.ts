@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { startFactThreads, type FactThreads, type Given } from '../fact-threads.js';
+import { startFactThreads, type FactThreads, type Assignment } from '../fact-threads.js';
 import type { RowGroup, WorkTables } from '../fact-work.js';
 import { StarDamaged } from '../../master-data/star/append-file.js';
 
@@ -38,7 +38,7 @@ const start = (t: { after(work: () => Promise<void>): void }, signal?: AbortSign
   return threads;
 };
 /** `count` tasks that do nothing. */
-function* nothings(count: number): Generator<Given> {
+function* nothings(count: number): Generator<Assignment> {
   for (let i = 0; i < count; i++) yield { ...silent, task: { type: 'surveyed' } };
 }
 

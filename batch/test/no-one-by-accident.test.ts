@@ -15,7 +15,7 @@ import { sqlText } from '../../master-data/duckdb.js';
 import { currentIfAny } from '../../serving/current.js';
 import { newBuildingDir, openView } from '../../serving/store.js';
 import type { BatchView } from '../../facts/views/view.js';
-import { buildView, type Built } from '../pipeline.js';
+import { buildView, type BuiltView } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { runBatch } from '../run.js';
 import { makeDataDir, store, testClock } from './data-dir.js';
@@ -154,7 +154,7 @@ test('an edge fact that repeats an earlier one does not count; with another type
 });
 
 /** Builds a view of one file of pageviews, all on one page or by one visitor. */
-async function build(pageviews: string): Promise<Built> {
+async function build(pageviews: string): Promise<BuiltView> {
   const config = makeDataDir();
   const path = join(config.dataDir, 'pageviews.parquet');
   await connection.run(`copy (

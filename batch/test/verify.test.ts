@@ -14,7 +14,7 @@ import { fileNames } from '../../serving/layout.js';
 import { newBuildingDir } from '../../serving/store.js';
 import { forgeCells, forgeTables } from '../../serving/test/forge.js';
 import { openViewAt } from '../../serving/view-reader.js';
-import { buildView, type Built } from '../pipeline.js';
+import { buildView, type BuiltView } from '../pipeline.js';
 import { ProgressMeter } from '../progress.js';
 import { assertViewEquals } from '../../test/oracle/compare.js';
 import { placed } from '../../test/oracle/ledger.js';
@@ -42,7 +42,7 @@ async function buildWith(
   config: Config,
   beforeVerify: (dir: string) => void | Promise<void>,
   previous?: ViewMeta,
-): Promise<Built> {
+): Promise<BuiltView> {
   return buildView({
     snapshot: takeSnapshot(config.dataDir),
     rules: makeRules({ urlQueryAllow: [], bots: 'exclude' }),

@@ -70,9 +70,9 @@ function describe({ findings, leftovers, log, stores, deadLetters, ...found }: V
     ...describeViews(found.views),
     log === null ? 'there is no log' : `the log ${log.id} has offsets ${ranges.join(', ')}`,
     `${stores.whole} realtime stores are intact (${stores.records} records), ${deadLetters} dead letters`,
-    ...leftovers.map(({ finding, wayOn }) => `  left over: ${finding}; fix: ${wayOn}`),
+    ...leftovers.map(({ finding, fix }) => `  left over: ${finding}; fix: ${fix}`),
     findings.length === 0 ? 'nothing is wrong' : `${findings.length} findings`,
-    ...findings.map(({ finding, wayOn }) => `  problem: ${finding}; fix: ${wayOn}`),
+    ...findings.map(({ finding, fix }) => `  problem: ${finding}; fix: ${fix}`),
   ];
 }
 

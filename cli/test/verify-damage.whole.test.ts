@@ -114,18 +114,18 @@ async function answer(config: Config): Promise<unknown> {
 }
 
 /** Does what the finding says, where a program can. False where it takes a copy. */
-async function follow(config: Config, wayOn: string, finding: string): Promise<boolean> {
+async function follow(config: Config, fix: string, finding: string): Promise<boolean> {
   const path = finding.split(' ').find((word) => word.startsWith(config.dataDir));
-  const deleted = / delete (\/\S+);/.exec(wayOn)?.[1];
+  const deleted = / delete (\/\S+);/.exec(fix)?.[1];
   if (deleted !== undefined) rmSync(deleted, { recursive: true });
-  else if (/(^delete it|move it out)/.test(wayOn) && path !== undefined)
+  else if (/(^delete it|move it out)/.test(fix) && path !== undefined)
     rmSync(path.replace(/:$/, ''), { recursive: true });
-  else if (wayOn.startsWith('start the s')) await answer(config);
-  else if (/swa (recover|batch run)/.test(wayOn)) {
-    const { steps } = wayOn.includes('swa recover')
+  else if (fix.startsWith('start the s')) await answer(config);
+  else if (/swa (recover|batch run)/.test(fix)) {
+    const { steps } = fix.includes('swa recover')
       ? await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss: true })
       : { steps: [] };
-    if (steps.length === 0 && wayOn.includes('swa batch run'))
+    if (steps.length === 0 && fix.includes('swa batch run'))
       await runBatchHere({ config, clock: systemClock, trigger: 'command' });
   } else return false;
   return true;
@@ -144,17 +144,17 @@ async function tryOne(model: Config, kind: DamageKind, expected: unknown): Promi
   assert.equal(ok, false, 'it was not found');
   const all = findings.map(({ finding }) => finding).join('\n');
   assert.match(all, found);
-  for (const { finding, wayOn } of findings) {
-    assert.ok(wayOn.length > 0, `no way on from ${finding}`);
+  for (const { finding, fix } of findings) {
+    assert.ok(fix.length > 0, `no way on from ${finding}`);
     assert.doesNotMatch(finding, /\n|undefined|\[object/);
   }
   const first = findings.find(({ finding }) => found.test(finding));
   assert.ok(first);
-  if (!(await follow(config, first.wayOn, first.finding))) return 'found';
+  if (!(await follow(config, first.fix, first.finding))) return 'found';
   const after = await verify(config, kind.recount ?? false);
   assert.ok(
     after.findings.every(({ finding }) => finding !== first.finding),
-    `still after "${first.wayOn}": ${first.finding}`,
+    `still after "${first.fix}": ${first.finding}`,
   );
   return 'found';
 }

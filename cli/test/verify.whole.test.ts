@@ -89,11 +89,11 @@ test('a directory at rest stays as it is to the last time of change, whole or no
   const json = await command(['verify', '--json', '--no-recount'], env);
   const { ok, findings } = JSON.parse(json.stdout) as {
     ok: boolean;
-    findings: { finding: string; wayOn: string }[];
+    findings: { finding: string; fix: string }[];
   };
   assert.deepEqual([json.code, ok], [1, false]);
   assert.deepEqual(
-    findings.map(({ finding, wayOn }) => `  problem: ${finding}; fix: ${wayOn}`),
+    findings.map(({ finding, fix }) => `  problem: ${finding}; fix: ${fix}`),
     problems,
   );
   assert.deepEqual(treeOf(dataDir), damaged);

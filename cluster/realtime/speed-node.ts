@@ -10,7 +10,7 @@ import { OwnerLock } from '../../lib/files/owner-lock.js';
 import type { Closers } from '../../lib/process/closers.js';
 import type { LastError } from '../../lib/process/status.js';
 import type { Log, PartitionName, Share } from '../../log/log.js';
-import type { Among } from '../../log/share.js';
+import type { ShareGroup } from '../../log/share.js';
 import { lastAnswered } from '../../facts/erasure-records.js';
 import type { BatchView, ViewId } from '../../facts/views/view.js';
 import { currentIfAny } from '../../serving/current.js';
@@ -90,7 +90,7 @@ async function publishFirst(views: BucketViews, dataDir: string): Promise<void> 
 }
 
 class SpeedNode implements SpeedCoordination {
-  readonly among: Among;
+  readonly among: ShareGroup;
   readonly #options: SpeedNodeOptions;
   readonly #log: Pick<Log, 'partitions'>;
   #nodes: Nodes | undefined;

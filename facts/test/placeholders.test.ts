@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isNobody, mayEndNobody, placeholderPattern } from '../placeholders.js';
+import { isPlaceholderId, mayEndPlaceholder, placeholderPattern } from '../placeholders.js';
 import { idTexts } from './id-texts.js';
 
 const words = ['null', 'nil', 'undefined', 'NaN', 'none', 'true', 'false', 'guest', 'anonymous', 'unknown'];
@@ -10,7 +10,7 @@ const nilUuid = '00000000-0000-0000-0000-000000000000';
 
 function requireAll(texts: readonly string[], expected: boolean): void {
   assert.deepEqual(
-    texts.filter((text) => isNobody(text) !== expected),
+    texts.filter((text) => isPlaceholderId(text) !== expected),
     [],
   );
 }
@@ -110,10 +110,10 @@ test('the pre-check of the end of a text, or of its bytes, misses no placeholder
     fc.property(idTexts, (text) => {
       const expected = pattern.test(text);
       if (expected) placeholders++;
-      assert.equal(isNobody(text), expected);
+      assert.equal(isPlaceholderId(text), expected);
       const bytes = Buffer.from(text);
       const at = (back: number): number => bytes[bytes.length - back] ?? Number.NaN;
-      if (expected) assert.ok(mayEndNobody(at(3), at(2), at(1)));
+      if (expected) assert.ok(mayEndPlaceholder(at(3), at(2), at(1)));
     }),
     { numRuns: Number(process.env['RUNS'] ?? 20_000) },
   );

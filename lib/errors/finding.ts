@@ -6,7 +6,7 @@ export interface Finding {
   /** What is wrong, naming the file. */
   readonly finding: string;
   /** What to do about it. */
-  readonly wayOn: string;
+  readonly fix: string;
 }
 
 /** Pause before a second look: the first may have met a file being replaced, while real damage persists. */
@@ -19,34 +19,34 @@ export class Findings {
   /** Files that a killed process left and the next start removes: no damage. At most `Findings.max`. */
   readonly leftovers: Finding[] = [];
 
-  add(finding: string, wayOn: string): void {
-    if (this.findings.length < Findings.max) this.findings.push({ finding, wayOn });
+  add(finding: string, fix: string): void {
+    if (this.findings.length < Findings.max) this.findings.push({ finding, fix });
   }
 
-  leftover(finding: string, wayOn: string): void {
-    if (this.leftovers.length < Findings.max) this.leftovers.push({ finding, wayOn });
+  leftover(finding: string, fix: string): void {
+    if (this.leftovers.length < Findings.max) this.leftovers.push({ finding, fix });
   }
 
   /**
    * Runs `look`. If it throws, adds a finding about `path` and returns undefined; a file that no longer exists is not a
    * finding.
    */
-  attempt<T>(path: string, wayOn: string, look: () => T): T | undefined {
+  attempt<T>(path: string, fix: string, look: () => T): T | undefined {
     try {
       return look();
     } catch (error) {
-      this.thrown(path, wayOn, error);
+      this.thrown(path, fix, error);
       return undefined;
     }
   }
 
   /** Adds a finding about `path` for a thrown error, unless the error says that the file no longer exists. */
-  thrown(path: string, wayOn: string, error: unknown): void {
+  thrown(path: string, fix: string, error: unknown): void {
     if (systemCode(error) === 'ENOENT') return;
     const message = messageOf(error);
     this.add(
       message.includes(path) ? message : `${path} cannot be read: ${message}`,
-      (error instanceof SwaError ? error.hint : undefined) ?? wayOn,
+      (error instanceof SwaError ? error.hint : undefined) ?? fix,
     );
   }
 }

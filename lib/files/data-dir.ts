@@ -30,7 +30,7 @@ import { createFile, makeDirDurable } from './durable.js';
 import { clearEarlierLocks } from './earlier-locks.js';
 import { createSecret, secretFor, unusableSecret } from './dir-secret.js';
 import { readIfThere } from './read-if-there.js';
-import { closeToOthers, makeFilesPrivate } from './private.js';
+import { restrictToOwner, makeFilesPrivate } from './private.js';
 import { validJson } from './valid-json.js';
 
 export const rooms = [
@@ -60,7 +60,7 @@ const formatSchema = z.object({
 });
 
 /** A data directory and the settings that are fixed when it is created. */
-export interface Fixed {
+export interface FixedSettings {
   readonly dataDir: string;
   readonly lgK: number;
   readonly bucketMinutes: BucketMinutes;
@@ -88,14 +88,14 @@ export function dayScopePath(dataDir: string): string {
  * bucketMinutes differ from those it was created with.
  */
 export function openDataDir(
-  config: Fixed,
+  config: FixedSettings,
   warn: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
 ): void {
   makeFilesPrivate();
   refuseUnfinished(config.dataDir);
   try {
     makeDirDurable(config.dataDir);
-    const isClosed = closeToOthers(config.dataDir);
+    const isClosed = restrictToOwner(config.dataDir);
     if (isClosed === false)
       warn(
         `other users can read '${config.dataDir}', and this user may not change that: run chmod -R go= on it`,
@@ -133,7 +133,7 @@ export function unusable(dataDir: string, cause: unknown): SwaError {
  * not exist or its format cannot be read, `config.invalid` if lgK or bucketMinutes differ from those it was created
  * with.
  */
-export function checkDataDir(config: Fixed): void {
+export function checkDataDir(config: FixedSettings): void {
   refuseUnfinished(config.dataDir);
   const path = formatPath(config.dataDir);
   let text: string;
@@ -200,7 +200,7 @@ function refuseUnfinished(dataDir: string): void {
  * Creates the format file and, in a new directory, the secret. If there are facts already, imports keep addresses
  * unhashed, so that visitors keep their ids.
  */
-function begin(config: Fixed): void {
+function begin(config: FixedSettings): void {
   const isNew = (['log', 'master'] as const).every(
     (room) => readdirSync(roomOf(config.dataDir, room)).length === 0,
   );
@@ -238,7 +238,7 @@ export function createFormat({
   lgK,
   bucketMinutes: minutes,
   hashesAddresses: isHashed,
-}: Fixed & {
+}: FixedSettings & {
   readonly hashesAddresses: boolean;
 }): void {
   const addresses = isHashed ? { addresses: 'hashed' } : {};

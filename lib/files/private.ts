@@ -19,7 +19,7 @@ export function makeFilesPrivate(): void {
  * any. Returns false if something could not be changed because another user owns it; undefined if there was nothing to
  * do.
  */
-export function closeToOthers(dir: string): boolean | undefined {
+export function restrictToOwner(dir: string): boolean | undefined {
   return isOpen(dir) ? closeTree(dir) : undefined;
 }
 

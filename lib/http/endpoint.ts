@@ -32,7 +32,7 @@ import { HttpProblem, problemOf, sendProblem } from './problem.js';
 import { isRateLimited, type BodyDoc, type Exchange, type Route } from './route.js';
 
 /** One answered request, for metrics. `route` is the route template, or 'none' if no route matched. */
-export interface Answered {
+export interface AnsweredRequest {
   readonly route: string;
   readonly method: string;
   readonly status: number;
@@ -108,7 +108,7 @@ export class HttpEndpoint {
   readonly #direct = new Map<string, Route>();
   /** Routes that pages of other origins may use, by path. */
   readonly #crossOrigin = new Map<string, Route>();
-  readonly #observers: ((answered: Answered) => void)[] = [];
+  readonly #observers: ((answered: AnsweredRequest) => void)[] = [];
   readonly #idPrefix = randomBytes(6).toString('hex');
   #requests = 0;
   #draining = false;
@@ -197,7 +197,7 @@ export class HttpEndpoint {
   }
 
   /** Called once for every answered request. */
-  onAnswered(observer: (answered: Answered) => void): void {
+  onAnswered(observer: (answered: AnsweredRequest) => void): void {
     this.#observers.push(observer);
   }
 

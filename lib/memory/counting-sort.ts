@@ -11,14 +11,14 @@
 export function groupStarts(groups: ArrayLike<number>, groupCount: number): Uint32Array<ArrayBuffer> {
   const starts = new Uint32Array(groupCount + 1);
   for (let i = 0; i < groups.length; i++) starts[groups[i] + 1]++;
-  sumUp(starts);
+  prefixSums(starts);
   return starts;
 }
 
 /**
  * Replaces each count by the sum of all counts up to it (prefix sums): counts stored one index higher become starts.
  */
-export function sumUp(counts: Uint32Array): void {
+export function prefixSums(counts: Uint32Array): void {
   for (let i = 1; i < counts.length; i++) counts[i] += counts[i - 1];
 }
 

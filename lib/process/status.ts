@@ -167,10 +167,10 @@ export function auditStatus(dataDir: string, report: Findings): void {
   const dir = join(dataDir, 'status');
   for (const name of unlessSystemError(() => readdirSync(dir), []).filter((one) => one.endsWith('.json'))) {
     const path = join(dir, name);
-    const wayOn = 'delete it: its role writes it again';
-    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    const fix = 'delete it: its role writes it again';
+    const text = report.attempt(path, fix, () => readIfThere(path));
     if (text !== undefined && validJson(entrySchema, text) === undefined)
-      report.add(`${path} is damaged: the role is not shown`, wayOn);
+      report.add(`${path} is damaged: the role is not shown`, fix);
   }
 }
 

@@ -7,15 +7,15 @@ import { namesIn } from '../stored.js';
 import { inspectLog, type Expected, type LogState } from './salvage.js';
 
 /** The part of `Log` that an audited log offers. */
-export type SeenLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
+export type AuditedLog = Pick<Log, 'id' | 'partitions' | 'latest' | 'earliest'>;
 
 const ownFiles = /^(segment-\d{10}\.log|format\.json|watermark|trim-below\.json|kafka\.json|writer\.lock)$/;
 
-export const logWayOn =
+export const logFix =
   'restore log/ from a backup, or stop the system and run `swa recover` to see what can be saved';
 
 /** Reports findings and returns what was read; undefined if the folder has no log and no trace of one. */
-export function auditLog(dir: string, expected: Expected, report: Findings): SeenLog | undefined {
+export function auditLog(dir: string, expected: Expected, report: Findings): AuditedLog | undefined {
   const names = namesIn(dir);
   for (const name of names.filter((one) => !ownFiles.test(one))) {
     if (name.endsWith('.tmp')) report.leftover(join(dir, name), 'nothing: this file is never read');
@@ -24,7 +24,7 @@ export function auditLog(dir: string, expected: Expected, report: Findings): See
   if (!names.some((name) => name === 'format.json' || name === 'watermark' || name.startsWith('segment-')))
     return undefined;
   const state = inspectLog(dir, expected);
-  for (const finding of state.findings) report.add(finding, logWayOn);
+  for (const finding of state.findings) report.add(finding, logFix);
   if (!state.isEndKnown) {
     const path = join(dir, 'watermark');
     report.add(
@@ -37,7 +37,7 @@ export function auditLog(dir: string, expected: Expected, report: Findings): See
   return seenLog(state);
 }
 
-function seenLog(state: LogState): SeenLog | undefined {
+function seenLog(state: LogState): AuditedLog | undefined {
   const { logId, partitions } = state;
   if (logId === undefined || partitions.length === 0) return undefined;
   const byName = (of: (name: PartitionName) => number): Offsets =>

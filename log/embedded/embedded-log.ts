@@ -33,7 +33,7 @@ export interface EmbeddedOptions {
   /** Path of the writer's lock; in `dir` by default. */
   readonly lockPath?: string;
   /** Called before a log is created; throws if there must be one already. */
-  readonly mayMake?: () => void;
+  readonly beforeCreate?: () => void;
 }
 
 /** The files of an existing log; shared by the reading and writing sides. */
@@ -47,8 +47,8 @@ export interface LogFiles {
 
 const recovery = 'the check of the log';
 
-export function openLogFiles({ dir, partitions: count, mayMake, lockPath }: EmbeddedOptions): LogFiles {
-  const format = openFormat(dir, count, mayMake);
+export function openLogFiles({ dir, partitions: count, beforeCreate, lockPath }: EmbeddedOptions): LogFiles {
+  const format = openFormat(dir, count, beforeCreate);
   const partitions = partitionsOf(format.partitions);
   return {
     format,

@@ -40,16 +40,16 @@ export interface LogFormat {
 /**
  * Reads the log's format, and creates the log first if there is none: any role may be the first to start. Throws
  * `config.invalid` if the log has another number of partitions.
- * @param mayMake throws if there must be a log already
+ * @param beforeCreate throws if there must be a log already
  */
 export function openFormat(
   dir: string,
   partitions: number,
-  mayMake: () => void = () => undefined,
+  beforeCreate: () => void = () => undefined,
 ): LogFormat {
   const path = join(dir, 'format.json');
   if (!existsSync(path)) {
-    mayMake();
+    beforeCreate();
     makeDirDurable(dir);
     createFormat(dir, randomUUID(), partitions);
   }

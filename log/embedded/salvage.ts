@@ -1,7 +1,7 @@
 /**
  * Reads what is left of a damaged log, and starts it anew. Readers and writers reject a damaged log as a whole; here
  * every segment is scanned frame by frame, and after damage the scan continues at the next frame with a valid checksum.
- * Nothing is changed before `beginAnew`.
+ * Nothing is changed before `startNewLog`.
  */
 import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -335,7 +335,7 @@ export function salvageReader(
  * Moves all segments of a log aside and continues it, under its id, with an empty segment at `base`. If interrupted, it
  * leaves a log that `inspectLog` reports as damaged, or the new one.
  */
-export function beginAnew(
+export function startNewLog(
   dir: string,
   { logId, partitions }: { readonly logId: LogId; readonly partitions: readonly PartitionName[] },
   base: ReadonlyMap<PartitionName, number>,

@@ -46,7 +46,7 @@ const syncData = promisify(fdatasync);
 export interface EmbeddedWriterOptions extends EmbeddedOptions {
   readonly segmentBytes: number;
   /** Called with the log's id and next offsets before anything is appended. Throws if the log must not continue. */
-  readonly mayGoOn?: (id: LogId, next: Offsets) => void;
+  readonly checkContinuation?: (id: LogId, next: Offsets) => void;
 }
 
 /**
@@ -58,7 +58,7 @@ export async function openEmbeddedWriter(options: EmbeddedWriterOptions): Promis
   try {
     const end = recover(files.segments, files.format, files.watermarkPath);
     for (const number of files.segments.numbers()) removeScratch(copyPath(files.segments.path(number)));
-    options.mayGoOn?.(files.format.logId, offsetsByName(files, end.next));
+    options.checkContinuation?.(files.format.logId, offsetsByName(files, end.next));
     return new EmbeddedLogWriter(files, lock, end, options.segmentBytes);
   } catch (error) {
     lock.release();

@@ -203,7 +203,7 @@ export class FencedReader implements LogReader {
     const verdict = this.#lastSeen.verdict(name, batch);
     const at = this.#lastSeen.offsetOf(name) ?? 0;
     if (verdict === 'other') {
-      this.#fail(remade(name, at));
+      this.#fail(topicRecreated(name, at));
       return false;
     }
     if (verdict !== 'same') {
@@ -394,7 +394,7 @@ export class FencedReader implements LogReader {
 }
 
 /** The error for a log that is not the one that was read before. */
-export function remade(name: PartitionName, at: number): SwaError {
+export function topicRecreated(name: PartitionName, at: number): SwaError {
   return new SwaError(
     'log.mismatch',
     `the record at offset ${at} of ${name} is not the one that was read before`,

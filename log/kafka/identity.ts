@@ -14,7 +14,7 @@ import { checkLogId, namesOf } from '../cut.js';
 import { fingerprintOf, type LastRecords } from '../last-records.js';
 import { parsePartitionName, type LogId, type PartitionName } from '../log.js';
 import type { KafkaClient, OffsetRange, Position, Subscription } from './client.js';
-import { remade } from './fenced-reader.js';
+import { topicRecreated } from './fenced-reader.js';
 import type { KafkaMemory } from './memory.js';
 import { factTopics, idTopic, topicsToMake, type TopicOptions } from './topics.js';
 
@@ -50,7 +50,7 @@ export async function identify(client: KafkaClient, options: IdentityOptions): P
       at.value === undefined ||
       fingerprintOf(at.value) !== expected.sha256
     )
-      throw remade(name, expected.offset);
+      throw topicRecreated(name, expected.offset);
   }
   options.memory?.keepLogId(id);
   return id;
@@ -104,7 +104,7 @@ async function placesOf(
     const found = ranges.get(topic) ?? (await client.durableOffsets(topic));
     ranges.set(topic, found);
     const range = found[partition];
-    if (range === undefined || range.high <= at) throw remade(name, at);
+    if (range === undefined || range.high <= at) throw topicRecreated(name, at);
     if (range.low <= at) places.set(name, { topic, partition, offset: at });
   }
   return places;

@@ -16,7 +16,7 @@ export interface TopicOptions {
   /** Number of partitions of topic pageviews: used when the topics are created, checked on every later open. */
   readonly partitions: number;
   /** Minimum time the broker must keep facts; 0 for no minimum. */
-  readonly leastRetentionMs: number;
+  readonly minRetentionMs: number;
 }
 
 /**
@@ -35,10 +35,10 @@ export const factTopics = ({ topicPrefix }: TopicOptions): string[] =>
   topicsOfLog.map((topic) => `${topicPrefix}${topic}`);
 
 export function topicsToMake(options: TopicOptions): NewTopic[] {
-  const { partitions, replication, leastRetentionMs } = options;
+  const { partitions, replication, minRetentionMs } = options;
   const config = {
     'cleanup.policy': 'delete',
-    'retention.ms': String(Math.max(weekMs, 2 * leastRetentionMs)),
+    'retention.ms': String(Math.max(weekMs, 2 * minRetentionMs)),
     'retention.bytes': '-1',
     'max.message.bytes': String(2 * leastMessageBytes),
     'compression.type': 'uncompressed',
@@ -121,15 +121,15 @@ function refuseLosing(
   client: KafkaClient,
   topic: string,
   setting: Settings,
-  { leastRetentionMs }: TopicOptions,
+  { minRetentionMs }: TopicOptions,
 ): void {
   const retentionMs = Number(setting.get('retention.ms') ?? -1);
-  if (retentionMs >= 0 && retentionMs < leastRetentionMs) {
-    const why = `keeps records for ${retentionMs} ms, shorter than three batch intervals (${leastRetentionMs} ms)`;
-    throw refused(client, topic, why, { 'retention.ms': String(leastRetentionMs) });
+  if (retentionMs >= 0 && retentionMs < minRetentionMs) {
+    const why = `keeps records for ${retentionMs} ms, shorter than three batch intervals (${minRetentionMs} ms)`;
+    throw refused(client, topic, why, { 'retention.ms': String(minRetentionMs) });
   }
   const retentionBytes = Number(setting.get('retention.bytes') ?? -1);
-  if (retentionBytes >= 0 && leastRetentionMs > 0) {
+  if (retentionBytes >= 0 && minRetentionMs > 0) {
     const why = `keeps at most ${retentionBytes} bytes of a partition, so it may drop facts that no batch run has covered`;
     throw refused(client, topic, why, { 'retention.bytes': '-1' });
   }

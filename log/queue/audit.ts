@@ -9,7 +9,7 @@ import type { Findings } from '../../lib/errors/finding.js';
 import { namesIn } from '../stored.js';
 import { isJobKind, openJobQueue } from './job-queue.js';
 
-const wayOn =
+const fix =
   'stop the system and run `swa recover --yes`, which moves it aside; jobs that were waiting in it must be requested again';
 
 /** @param scratchDir an empty folder for the copies, which are as large as the queues */
@@ -36,7 +36,7 @@ export async function auditQueues(
       writeFileSync(join(copyDir, 'data.mdb'), readFileSync(path)); // a queue holds at most 1,000 jobs
       const damage = lmdbDamage(join(copyDir, 'data.mdb'));
       if (damage !== undefined) {
-        report.add(`the queue ${path} is damaged: ${damage}`, wayOn);
+        report.add(`the queue ${path} is damaged: ${damage}`, fix);
         continue;
       }
       const queue = openJobQueue(scratchDir, kind, clock);

@@ -23,7 +23,7 @@ const behaviours = [
   'rejoin',
   'late',
 ] as const;
-type Behaviour = (typeof behaviours)[number] | 'silence' | 'end' | 'remade' | 'swapped' | 'trim';
+type Behaviour = (typeof behaviours)[number] | 'silence' | 'end' | 'topicRecreated' | 'swapped' | 'trim';
 
 /**
  * One growing partition with control records at some offsets; the client follows a script, then behaves normally. A
@@ -79,7 +79,7 @@ class SimulatedSource implements Source {
         if (behaviour === 'trim') this.low = at;
         if (behaviour === 'late') this.requestAgeMs = 1000 - this.requestAgeMs; // from now on, or no longer
         if (behaviour === 'swapped') this.word = 'other '; // and the client does not notice
-        if (behaviour === 'remade') [this.word, at] = ['other ', join()];
+        if (behaviour === 'topicRecreated') [this.word, at] = ['other ', join()];
         const batch = this.#batch(at);
         if (batch === undefined) {
           at = Math.max(at, this.#high);
@@ -181,7 +181,7 @@ test('records that the broker withholds inside its range are an error, not a gap
 });
 
 for (const [how, high, script] of [
-  ['and the client joins anew', 40, ['deliver', 'deliver', 'remade']],
+  ['and the client joins anew', 40, ['deliver', 'deliver', 'topicRecreated']],
   [
     'and the client does not notice, in a quiet while',
     8,

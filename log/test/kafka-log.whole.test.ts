@@ -22,7 +22,7 @@ function options(change: Partial<KafkaLogOptions> = {}): KafkaLogOptions {
     topicPrefix: `t${randomUUID().slice(0, 8)}-`,
     partitions: suitePartitions,
     replication: 1,
-    leastRetentionMs: 0,
+    minRetentionMs: 0,
     tls: false,
     sasl: undefined,
     ...change,
@@ -57,8 +57,8 @@ test(
     await (await openKafkaLog(own)).close();
     await rejectsWith('config.invalid', openKafkaLog({ ...own, partitions: suitePartitions + 1 }));
     const weekMs = 7 * 24 * 3_600_000;
-    await (await openKafkaLog({ ...own, leastRetentionMs: weekMs })).close();
-    const short = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: weekMs + 1 }));
+    await (await openKafkaLog({ ...own, minRetentionMs: weekMs })).close();
+    const short = await rejectsWith('config.invalid', openKafkaLog({ ...own, minRetentionMs: weekMs + 1 }));
     assert.match(short.message, /three batch intervals/);
     // Each is checked before those above it.
     for (const [topic, name, value, problem] of [
@@ -73,7 +73,7 @@ test(
           resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: `${own.topicPrefix}${topic}`, configEntries: [{ name, value }] }], // prettier-ignore
         }),
       );
-      const refused = await rejectsWith('config.invalid', openKafkaLog({ ...own, leastRetentionMs: 1 }));
+      const refused = await rejectsWith('config.invalid', openKafkaLog({ ...own, minRetentionMs: 1 }));
       assert.match(refused.message, problem);
     }
   },

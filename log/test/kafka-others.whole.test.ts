@@ -33,7 +33,7 @@ function options(change: Partial<KafkaLogOptions> = {}): KafkaLogOptions {
     topicPrefix: `o${randomUUID().slice(0, 8)}-`,
     partitions: suitePartitions,
     replication: 1,
-    leastRetentionMs: 0,
+    minRetentionMs: 0,
     tls: false,
     sasl: undefined,
     silentMs: 2000,
@@ -250,7 +250,7 @@ test(
   'a producer’s old times do not make the broker drop records: retention goes by their arrival',
   { skip },
   async (t) => {
-    const own = options({ leastRetentionMs: 0 });
+    const own = options({ minRetentionMs: 0 });
     const log = await open(t, own);
     const beside = `${own.topicPrefix}beside`;
     const week = String(7 * 24 * 3_600_000);

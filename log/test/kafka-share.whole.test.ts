@@ -24,7 +24,7 @@ function open(topicPrefix: string, memory?: KafkaMemory): Promise<LogWriter> {
     topicPrefix,
     partitions: suitePartitions,
     replication: 1,
-    leastRetentionMs: 0,
+    minRetentionMs: 0,
     tls: false,
     sasl: undefined,
   });

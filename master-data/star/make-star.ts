@@ -14,7 +14,7 @@ import { CouponHasher } from 'hyperloglog-ts';
 import { assetText } from '../../lib/files/assets.js';
 import { cutToHosts } from '../../facts/dimensions/referrer.js';
 import { tagsOf } from '../../facts/dimensions/tags.js';
-import { isNobody, mayEndNobody } from '../../facts/placeholders.js';
+import { isPlaceholderId, mayEndPlaceholder } from '../../facts/placeholders.js';
 import type { Rules } from '../../facts/rules.js';
 import { sameRules } from '../../facts/rules-versions.js';
 import { KeyedHash } from '../../lib/memory/keyed-hash.js';
@@ -264,7 +264,7 @@ function textOf(bytes: Uint8Array, from: number, to: number): string {
 
 function isPlaceholder(bytes: Uint8Array, from: number, to: number): boolean {
   const at = (back: number): number => (to - back < from ? Number.NaN : (bytes[to - back] ?? 0));
-  return mayEndNobody(at(3), at(2), at(1)) && isNobody(textOf(bytes, from, to));
+  return mayEndPlaceholder(at(3), at(2), at(1)) && isPlaceholderId(textOf(bytes, from, to));
 }
 
 /**

@@ -2,7 +2,7 @@
  * Finds which of many persons a large sketch may contain: those whose coupon's value is at most the register of its slot. Persons are ordered by
  * slot and then by value, so most of those that are not contained are skipped.
  */
-import { sumUp } from '../../lib/memory/counting-sort.js';
+import { prefixSums } from '../../lib/memory/counting-sort.js';
 import type { PersonGroups } from './person-groups.js';
 
 /** Number of persons sorted between two pauses. */
@@ -42,8 +42,8 @@ export class SlotIndex {
       valueStarts[(coupon >>> valueShift) + 1]++;
       if (person % personsPerStep === 0) yield;
     }
-    sumUp(starts);
-    sumUp(valueStarts);
+    prefixSums(starts);
+    prefixSums(valueStarts);
     const byValue = new Uint32Array(coupons.length);
     for (let person = 0; person < coupons.length; person++) {
       byValue[valueStarts[coupons[person] >>> valueShift]++] = person;

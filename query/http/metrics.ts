@@ -4,8 +4,8 @@
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Clock } from '../../lib/time/clock.js';
-import type { Answered } from '../../lib/http/endpoint.js';
 import type { OverdueErasure } from '../../facts/overdue-erasures.js';
+import type { AnsweredRequest } from '../../lib/http/endpoint.js';
 import type { StatusEntry } from '../../lib/process/status.js';
 import { freshnessOf } from '../answers/freshness.js';
 import type { Engine } from '../engine/engine.js';
@@ -150,7 +150,7 @@ export class Metrics {
   }
 
   /** Records one answered request. */
-  observe({ route, method, status, durationMs }: Answered): void {
+  observe({ route, method, status, durationMs }: AnsweredRequest): void {
     const key = `${method} ${status} ${route}`;
     let series = this.#series.get(key);
     if (series === undefined) {

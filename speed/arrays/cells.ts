@@ -1,5 +1,5 @@
 /** The cells that an epoch changes, as numbers in flat arrays. */
-import { sumUp } from '../../lib/memory/counting-sort.js';
+import { prefixSums } from '../../lib/memory/counting-sort.js';
 
 export interface CellNumbers {
   /** End of each cell's key; the keys are concatenated. */
@@ -36,7 +36,7 @@ export function forEachCell(
     for (let at = from; at < from + dimensions; at++)
       if (combinationCells[at] >= 0) starts[combinationCells[at] + 1]++;
   }
-  sumUp(starts);
+  prefixSums(starts);
   const coupons = new Uint32Array(starts[siteCells.length]);
   const next = starts.slice();
   for (let i = 0; i < views.length; i += 2) {

@@ -48,21 +48,21 @@ export interface DeadLetterPosition {
 /** The positions of all records set aside; files that cannot be read are findings. */
 export function auditDeadLetters(dataDir: string, report: Findings): DeadLetterPosition[] {
   const dir = roomOf(dataDir, 'dead-letter');
-  const wayOn = 'delete it: the record is in the log and in the master dataset';
+  const fix = 'delete it: the record is in the log and in the master dataset';
   return namesIn(dir).flatMap((name) => {
     const path = join(dir, name);
     if (name.endsWith('.tmp')) {
       report.leftover(path, 'nothing: this file is never read');
       return [];
     }
-    const text = report.attempt(path, wayOn, () => readIfThere(path));
+    const text = report.attempt(path, fix, () => readIfThere(path));
     if (text === undefined) return [];
     const letter = validJson(letterSchema, text);
     const partition = letter?.partition as PartitionName | undefined; // compared with the file name, which we wrote
-    if (letter === undefined || partition === undefined) report.add(`${path} is damaged`, wayOn);
+    if (letter === undefined || partition === undefined) report.add(`${path} is damaged`, fix);
     else if (name === `${fileNameOf(partition)}-${letter.offset}.json`)
       return [{ path, partition, offset: letter.offset }];
-    else report.add(`${path} holds offset ${letter.offset} of ${partition}: its name does not match`, wayOn);
+    else report.add(`${path} holds offset ${letter.offset} of ${partition}: its name does not match`, fix);
     return [];
   });
 }

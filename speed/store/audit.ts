@@ -41,14 +41,14 @@ export interface StoresAudit {
   readonly records: number;
 }
 
-export const storeWayOn =
+export const storeFix =
   'start the speed layer: it rebuilds the store from the log (`swa recover --yes` moves damaged files aside)';
 const storeFiles: readonly string[] = ['data.mdb', 'lock.mdb', 'STORE'];
 
 /** Audits all stores. Memory: one bit per page of a store. */
 export function auditStores(dataDir: string, report: Findings): StoresAudit {
   const path = pointerPath(dataDir);
-  const pointer = report.attempt(path, storeWayOn, () => readPointer(dataDir));
+  const pointer = report.attempt(path, storeFix, () => readPointer(dataDir));
   const ids = generationIds(dataDir);
   for (const name of namesIn(join(path, '..'))) {
     if (name === 'SERVING' || ids.some((id) => id === name)) continue;
@@ -68,7 +68,7 @@ export function auditStores(dataDir: string, report: Findings): StoresAudit {
     }
     for (const name of namesIn(generationDir(dataDir, id))) {
       const dir = join(generationDir(dataDir, id), name);
-      const seen = report.attempt(dir, storeWayOn, () => auditStore(dir, name, id, report));
+      const seen = report.attempt(dir, storeFix, () => auditStore(dir, name, id, report));
       records += seen?.records ?? 0;
       if (seen?.position !== undefined) stores.push(seen.position);
     }
@@ -82,7 +82,7 @@ function requireStores(dataDir: string, { serving, partitions }: Pointer, report
   for (const partition of partitions) {
     const dir = storeDir(dataDir, serving, partition);
     if (!existsSync(dataFile(dir)))
-      report.add(`${dataFile(dir)} is missing, but its generation is in use`, storeWayOn);
+      report.add(`${dataFile(dir)} is missing, but its generation is in use`, storeFix);
   }
 }
 
@@ -107,7 +107,7 @@ export function auditStore(
     const path = join(dir, file);
     if (path === openingMarker(dir))
       report.leftover(`${path}: it was not closed since it was last opened`, 'nothing: it is rebuilt');
-    else if (path === damagedMarker(dir)) report.add(`${path}: the store was found damaged`, storeWayOn);
+    else if (path === damagedMarker(dir)) report.add(`${path}: the store was found damaged`, storeFix);
     else if (!storeFiles.includes(file)) report.add(`${path} is not a file of a realtime store`, 'delete it');
   }
   if (!existsSync(dataFile(dir))) return undefined; // reported by requireStores if the store must exist
@@ -115,14 +115,14 @@ export function auditStore(
   if (description === undefined) {
     if ((readIfThere(join(dir, 'STORE')) ?? '') === '')
       report.leftover(`${dir} has no STORE: it was never finished`, 'nothing: it is rebuilt');
-    else report.add(`${join(dir, 'STORE')} is damaged or was written by another version`, storeWayOn);
+    else report.add(`${join(dir, 'STORE')} is damaged or was written by another version`, storeFix);
     return undefined;
   }
   const { partition, logId, from, bootId } = description;
   if (description.generation !== generation || fileNameOf(partition) !== name) {
     report.add(
       `${join(dir, 'STORE')} belongs to generation ${description.generation} and ${partition}: the store is in the wrong directory`,
-      storeWayOn,
+      storeFix,
     );
     return undefined;
   }
@@ -135,13 +135,13 @@ export function auditStore(
   }
   const path = dataFile(dir);
   if (statSync(path, { throwIfNoEntry: false })?.size === 0) {
-    report.add(`the realtime store ${path} is damaged: it is empty`, storeWayOn);
+    report.add(`the realtime store ${path} is damaged: it is empty`, storeFix);
     return undefined;
   }
   let look = new Look(from);
   const damage = lmdbRecords(path, () => (look = new Look(from)));
   if (damage !== undefined) {
-    report.add(`the realtime store ${path} is damaged: ${damage}`, storeWayOn);
+    report.add(`the realtime store ${path} is damaged: ${damage}`, storeFix);
     return undefined;
   }
   const { progress, records } = look;
@@ -205,7 +205,7 @@ export function checkPositions(
 ): void {
   for (const { dir, generation, logId, partition, from, next } of stores) {
     if (logId !== log.id) {
-      report.add(`${dir} was made from log ${logId}, but this log is ${log.id}`, storeWayOn);
+      report.add(`${dir} was made from log ${logId}, but this log is ${log.id}`, storeFix);
       continue;
     }
     const end = log.ends.get(partition) ?? 0;
@@ -216,6 +216,6 @@ export function checkPositions(
       );
     const cut = cutOf(generation)?.next[partition];
     if (cut !== undefined && cut !== from)
-      report.add(`${dir} begins at offset ${from}, but batch view ${generation} ends at ${cut}`, storeWayOn);
+      report.add(`${dir} begins at offset ${from}, but batch view ${generation} ends at ${cut}`, storeFix);
   }
 }

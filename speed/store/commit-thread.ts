@@ -8,7 +8,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
-import { AskedThread, ThreadEnded } from '../../lib/process/asked-thread.js';
+import { RequestThread, ThreadEnded } from '../../lib/process/request-thread.js';
 import { threadHeap } from '../../lib/process/thread-heap.js';
 import type { Offset } from '../../log/log.js';
 import type { CancelFlag } from './commit-cancel.js';
@@ -34,14 +34,14 @@ type ToCommitThread =
   | { readonly kind: 'release'; readonly dir: string }
   | { readonly kind: 'close' };
 
-/** Messages of the thread (lib/process/asked-thread.ts). */
+/** Messages of the thread (lib/process/request-thread.ts). */
 export interface CommitAsking {
-  readonly question: ToCommitThread;
-  readonly answer: undefined;
+  readonly request: ToCommitThread;
+  readonly response: undefined;
   readonly event: never;
 }
 
-type Thread = AskedThread<CommitAsking>;
+type Thread = RequestThread<CommitAsking>;
 
 export class CommitThread {
   readonly #start: () => Worker;
@@ -72,7 +72,7 @@ export class CommitThread {
     );
     this.#committing++;
     try {
-      await this.#ask(thread, { kind: 'commit', ...commit }, transfer);
+      await this.#send(thread, { kind: 'commit', ...commit }, transfer);
       this.#committing--;
     } catch (error) {
       if (thread.isAlive) this.#committing--;
@@ -82,7 +82,7 @@ export class CommitThread {
 
   /** Resolves when the thread has closed its side of a store. */
   async release(dir: string): Promise<void> {
-    if (this.#thread?.isAlive === true) await this.#ask(this.#thread, { kind: 'release', dir });
+    if (this.#thread?.isAlive === true) await this.#send(this.#thread, { kind: 'release', dir });
   }
 
   /** Resolves when all requests are done. */
@@ -90,17 +90,17 @@ export class CommitThread {
     const thread = this.#thread;
     this.#thread = undefined;
     if (thread?.isAlive !== true) return;
-    await this.#ask(thread, { kind: 'close' });
+    await this.#send(thread, { kind: 'close' });
     thread.close();
   }
 
   #begin(): Thread {
-    return new AskedThread<CommitAsking>(this.#start(), 'the commit thread');
+    return new RequestThread<CommitAsking>(this.#start(), 'the commit thread');
   }
 
-  async #ask(thread: Thread, message: ToCommitThread, transfer: readonly ArrayBuffer[] = []): Promise<void> {
+  async #send(thread: Thread, message: ToCommitThread, transfer: readonly ArrayBuffer[] = []): Promise<void> {
     try {
-      await thread.ask(message, { transfer });
+      await thread.send(message, { transfer });
     } catch (error) {
       if (!(error instanceof ThreadEnded)) throw error;
       throw this.#committing > 0 ? diedCommitting(error) : diedIdle(error);

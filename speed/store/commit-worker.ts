@@ -1,7 +1,7 @@
 /** The code of the commit thread: keeps the stores that it writes open until it is asked to release them. */
 import { parentPort } from 'node:worker_threads';
 import { SwaError } from '../../lib/errors/errors.js';
-import { answerQuestions } from '../../lib/process/asked-thread.js';
+import { serveRequests } from '../../lib/process/request-thread.js';
 import type { Commit, CommitAsking } from './commit-thread.js';
 import { StoreWriter } from './store-writer.js';
 
@@ -10,7 +10,7 @@ if (port === null) throw new SwaError('internal.invariant', 'commit-worker.js ru
 const writers = new Map<string, StoreWriter>();
 
 // Errors other than ours may be temporary, for example a file that cannot be opened now.
-answerQuestions<CommitAsking>(port, { code: 'speed.failed', retryable: true }, async (message) => {
+serveRequests<CommitAsking>(port, { code: 'speed.failed', retryable: true }, async (message) => {
   if (message.kind === 'commit') commit(message);
   else if (message.kind === 'release') await release(message.dir);
   else for (const dir of writers.keys()) await release(dir);

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { isNobody } from '../../facts/placeholders.js';
+import { isPlaceholderId } from '../../facts/placeholders.js';
 import type { HashedAddresses } from './hashed-address.js';
 import type { LineResult } from '../../ingest/line-format.js';
 import { clientAddress } from './fields/address.js';
@@ -173,7 +173,7 @@ function isStatic(target: string): boolean {
 function visitorOf(address: string, request: LogRequest, options: PageviewOptions): string {
   const { visitor: rule, hashed } = options;
   const user = present(request.user);
-  if (rule === 'user' && user !== undefined && !isNobody(user)) return `user:${user}`;
+  if (rule === 'user' && user !== undefined && !isPlaceholderId(user)) return `user:${user}`;
   if (hashesIn(options)) {
     if (hashed === undefined) throw new Error('no key to hash addresses with');
     return hashed.visitorOf(address, request.userAgent);

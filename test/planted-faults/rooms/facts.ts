@@ -11,7 +11,7 @@ export const factsFaults: readonly PlantedFault[] = [
       'a placeholder is let in as a visitor',
       edit(
         'facts/door.ts',
-        "if (refusal !== undefined || typeof value !== 'string' || !isNobody(value)) return refusal;",
+        "if (refusal !== undefined || typeof value !== 'string' || !isPlaceholderId(value)) return refusal;",
         "if (refusal !== undefined || typeof value !== 'string' || value !== '') return refusal;",
       ),
     ),

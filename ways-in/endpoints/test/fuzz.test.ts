@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isNobody } from '../../../facts/placeholders.js';
+import { isPlaceholderId } from '../../../facts/placeholders.js';
 import { noon, serveSites, shop } from '../../sites/test/serving.js';
 
 const page = 'https://www.shop.example/a';
@@ -179,7 +179,7 @@ function checkFacts(swa: Served): void {
   for (const fact of swa.facts()) {
     const ids = fact.type === 'pageview' ? [fact.visitor] : fact.type === 'equiv' ? [fact.a, fact.b] : [];
     assert.ok(ids.length > 0, fact.type);
-    for (const id of ids) assert.ok(/^(?:day|browser|user):./.test(id) && !isNobody(id), id);
+    for (const id of ids) assert.ok(/^(?:day|browser|user):./.test(id) && !isPlaceholderId(id), id);
     if (fact.type === 'pageview') assert.match(new URL(fact.url).hostname, /(?:^|\.)shop\.example$/);
     assert.ok(fact.timestamp <= noon + 300_000 && fact.timestamp >= noon - 7 * 86_400_000);
   }

@@ -3,10 +3,10 @@ import type { Clock } from '../time/clock.js';
 import type { ErrorCode } from '../errors/errors.js';
 import { lastErrorOf, type LastError } from './status.js';
 
-export class Troubles<Name extends string> {
+export class ActiveErrors<Name extends string> {
   readonly #clock: Clock;
   readonly #otherwise: ErrorCode;
-  readonly #troubles = new Map<Name, LastError>();
+  readonly #errors = new Map<Name, LastError>();
 
   /** @param otherwise code for errors that are neither ours nor the system's */
   constructor(clock: Clock, otherwise: ErrorCode) {
@@ -16,24 +16,24 @@ export class Troubles<Name extends string> {
 
   /** The newest error that is still present. */
   get newest(): LastError | null {
-    return [...this.#troubles.values()].toSorted((a, b) => b.at - a.at)[0] ?? null;
+    return [...this.#errors.values()].toSorted((a, b) => b.at - a.at)[0] ?? null;
   }
 
   has(name: Name): boolean {
-    return this.#troubles.has(name);
+    return this.#errors.has(name);
   }
 
-  note(name: Name, error: unknown): void {
+  add(name: Name, error: unknown): void {
     const lastError = lastErrorOf(error, this.#clock(), this.#otherwise);
-    this.#troubles.set(name, { ...lastError, message: `${name}: ${lastError.message}` });
+    this.#errors.set(name, { ...lastError, message: `${name}: ${lastError.message}` });
   }
 
   /** Removes an error; returns true if it was present. */
-  over(name: Name): boolean {
-    return this.#troubles.delete(name);
+  resolve(name: Name): boolean {
+    return this.#errors.delete(name);
   }
 
   clear(): void {
-    this.#troubles.clear();
+    this.#errors.clear();
   }
 }

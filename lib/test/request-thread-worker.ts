@@ -1,17 +1,17 @@
-/** The worker of asked-thread.test.ts: counts up to the given number and sends each number as an event. */
+/** The worker of request-thread.test.ts: counts up to the given number and sends each number as an event. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { SwaError } from '../errors/errors.js';
-import { answerQuestions } from '../process/asked-thread.js';
+import { serveRequests } from '../process/request-thread.js';
 
 export interface Counting {
-  readonly question: number;
-  readonly answer: number;
+  readonly request: number;
+  readonly response: number;
   readonly event: number;
 }
 
 if (parentPort !== null)
-  answerQuestions<Counting>(parentPort, { code: 'internal.invariant', retryable: true }, async (to, tell) => {
+  serveRequests<Counting>(parentPort, { code: 'internal.invariant', retryable: true }, async (to, tell) => {
     if (to === -1) throw new SwaError('usage.invalid', 'cannot count to -1', { hint: 'count up' });
     if (to === -2) throw new TypeError('not ours');
     if (to === -3) setImmediate(() => assertNever());
