@@ -27,18 +27,10 @@ import { combinedFilters } from './filters.js';
 import { column } from './formats/table.js';
 import { maxMinutes } from './now/recent-pageviews.js';
 import { cursorShape } from './paging.js';
-import {
-  layerShape,
-  parseDimension,
-  parseDomain,
-  requireDomain,
-  type DomainInput,
-  rangeShape,
-  seriesQuestion,
-  seriesShape,
-  timeRange,
-  zoneShape,
-} from './question.js';
+import { layerShape, seriesQuestion, seriesShape } from './question/series.js';
+import { parseDimension, parseDomain, requireDomain, type DomainInput } from './question/subjects.js';
+import { text } from './question/text.js';
+import { rangeShape, timeRange, zoneShape } from './question/time-range.js';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 export type PreparedQuestion = (generation: PinnedGeneration, pace: Pace) => Answer | Promise<Answer>;
@@ -117,7 +109,7 @@ export async function answerFrom(
   };
 }
 
-const domain = z.string().max(8_192).describe('Registrable domain.');
+const domain = text.describe('Registrable domain.');
 
 function whole(preset: number, max: number, description: string) {
   const digits = new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`);
@@ -132,9 +124,7 @@ function whole(preset: number, max: number, description: string) {
 }
 
 /** Accepts any text: whether the dimension exists and is kept is checked later, by parseDimension. */
-const dimension = z
-  .string()
-  .max(8_192)
+const dimension = text
   .meta({ enum: dimensions.map(({ name }) => name) })
   .describe(`Dimension. ${dimensions.map(({ name, title }) => `${name}: ${title}`).join('. ')}.`);
 

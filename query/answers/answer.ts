@@ -12,7 +12,8 @@ import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { AnsweredRange, Explain, Freshness, LayerName, UniquesAccuracy } from '../bodies.js';
 import { freshnessOf, type AnswerSource } from './freshness.js';
-import type { SeriesQuestion, TimeRange } from '../question.js';
+import type { SeriesQuestion } from '../question/series.js';
+import type { TimeRange } from '../question/time-range.js';
 import type { Table } from '../formats/table.js';
 
 /** Two-sided z-score for 95 % confidence. */

@@ -6,7 +6,7 @@ import type { Bodies } from '../bodies.js';
 import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import { column } from '../formats/table.js';
-import type { TimeRange } from '../question.js';
+import type { TimeRange } from '../question/time-range.js';
 import { envelopeOf, waitingIn, type Answer } from './answer.js';
 import { rateOf, throughOf, visitsIn } from './visits.js';
 

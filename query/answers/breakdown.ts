@@ -5,7 +5,7 @@ import type { PinnedGeneration } from '../engine/generations.js';
 import { valuesOf } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
 import { column } from '../formats/table.js';
-import type { TimeRange } from '../question.js';
+import type { TimeRange } from '../question/time-range.js';
 import { envelopeOf, methodOf, type Answer } from './answer.js';
 import { emptinessOf, type Emptiness } from './empty.js';
 import { nextOf, type Paging } from '../paging.js';

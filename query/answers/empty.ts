@@ -3,7 +3,7 @@ import type { Subject } from '../../facts/views/view.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Pace } from '../engine/pace.js';
 import type { BucketRange, BucketWidth, Span } from '../../lib/time/buckets.js';
-import { maxBucketOf } from '../question.js';
+import { maxBucketOf } from '../question/time-range.js';
 import type { Engine } from '../engine/engine.js';
 
 export interface Emptiness {

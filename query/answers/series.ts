@@ -10,7 +10,7 @@ import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { Period } from '../engine/zone.js';
 import { column, type Cell, type Column } from '../formats/table.js';
-import type { SeriesQuestion } from '../question.js';
+import type { SeriesQuestion } from '../question/series.js';
 import { explainOf, envelopeOf } from './answer.js';
 import { emptinessOf } from './empty.js';
 

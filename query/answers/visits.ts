@@ -9,7 +9,7 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Period } from '../engine/zone.js';
 import { column } from '../formats/table.js';
-import type { SeriesQuestion } from '../question.js';
+import type { SeriesQuestion } from '../question/series.js';
 import { envelopeOf, round, waitingIn, type Answer } from './answer.js';
 
 export interface VisitsQuestion extends Pick<SeriesQuestion, 'range' | 'zone' | 'interval' | 'periods'> {

@@ -26,8 +26,10 @@ import { Pace } from '../engine/pace.js';
 import { arrowMediaType } from '../formats/arrow.js';
 import { combinedFilters } from '../filters.js';
 import { answerFrom, inquiries, type Inquiry } from '../inquiries.js';
-import { rangeShape, requireDomain, seriesQuestion, subjectShape, zoneShape } from '../question.js';
 import type { OverdueErasure } from '../../facts/overdue-erasures.js';
+import { seriesQuestion } from '../question/series.js';
+import { requireDomain, subjectShape } from '../question/subjects.js';
+import { rangeShape, zoneShape } from '../question/time-range.js';
 import { erasureRoutes, type ErasureControl } from './erasure-routes.js';
 import { formatFor, formats, forbidCaching, notModified, sendAnswer, sendBytes, sendJson } from './send.js';
 

@@ -27,7 +27,7 @@ import type { Count, EdgeLimits } from '../../query/answers/answer.js';
 import { sketch } from '../../query/answers/uniques.js';
 import type { LivePerson } from '../../query/identity/live-identity.js';
 import { ask, type AskInput } from '../../query/inquiries.js';
-import { seriesQuestion } from '../../query/question.js';
+import { seriesQuestion } from '../../query/question/series.js';
 import { widthOf } from '../../lib/time/buckets.js';
 import { readCurrent } from '../../serving/current.js';
 import { ensureGenesis, openView } from '../../serving/store.js';

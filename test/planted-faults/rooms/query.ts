@@ -213,7 +213,7 @@ export const queryFaults: readonly PlantedFault[] = [
     'breakdown',
     'a dimension that is not kept can be asked for',
     edit(
-      'query/question.ts',
+      'query/question/subjects.ts',
       'const names = kept.map(',
       'const names = (kept.length > 0 ? dimensions : kept).map(',
     ),
