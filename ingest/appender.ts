@@ -1,9 +1,9 @@
-/** Facts on their way into a sink: in batches, a bounded number of them under way, so that making facts and syncing overlap. */
-/** Facts in one append, and appends under way at once: together the bound on memory. */
+/** Appends facts to a sink in batches, a bounded number of them at once, so that making facts overlaps with syncing them. */
+/** Number of facts in a batch, and maximum number of batches in flight: together they bound the memory. */
 const batchFacts = 2_000;
 const maxInFlight = 4;
 
-/** What batches go into: facts, or the records of facts. */
+/** The target of batches: of facts, or of their records. */
 export interface Appending<Item> {
   append(items: readonly Item[]): Promise<void>;
 }
@@ -16,26 +16,26 @@ export class Appender<Item> {
   readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param onDurable told how many facts have just become durable */
+  /** @param onDurable called with the number of facts that just became durable */
   constructor(sink: Appending<Item>, onDurable: (facts: number) => void) {
     this.#sink = sink;
     this.#onDurable = onDurable;
   }
 
-  /** True when the batch is full and wants a flush. */
+  /** Adds a fact. Returns true if the batch is full and must be flushed. */
   add(fact: Item): boolean {
     this.#batch.push(fact);
     return this.#batch.length >= batchFacts;
   }
 
-  /** Starts the batch on its way, waiting for room first. Throws the first failure of any append so far. */
+  /** Waits until fewer than `maxInFlight` appends are in flight, then starts appending the batch. Throws the first error of any append so far. */
   async flush(): Promise<void> {
     if (this.#inFlight.size >= maxInFlight) await Promise.race(this.#inFlight);
     this.#throwFailure();
     this.#start();
   }
 
-  /** Sends the rest and waits for all. Throws like `flush`. */
+  /** Appends the rest and waits for all appends. Throws like `flush`. */
   async drain(): Promise<void> {
     if (this.#failure === undefined) this.#start();
     await Promise.all(this.#inFlight);
@@ -51,8 +51,8 @@ export class Appender<Item> {
   }
 
   /**
-   * Never rejects: the failure waits for the next flush or drain. No async function: it would hold the facts until they are durable, and the
-   * garbage collector would copy them while only their encoded bytes are needed.
+   * Never rejects: `flush` and `drain` throw the error. Not an async function, because that would hold the facts until they are durable, and the
+   * garbage collector would copy them although only their encoded bytes are needed.
    */
   #append(batch: readonly Item[]): Promise<void> {
     const facts = batch.length;

@@ -1,6 +1,6 @@
 /**
- * Where importers and the generator put facts: straight into the log when this process may be its writer, or through the
- * collector of the process that is. Both resolve only when the facts are durable.
+ * Sinks for imports and the generator: the log, if this process is its writer, or the collector of the process that is.
+ * Both resolve only when the facts are durable.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fact } from '../facts/fact.js';
@@ -12,9 +12,9 @@ import type { UrlRules } from '../facts/url/normalize.js';
 export interface FactSink {
   /** For people: 'the log' or the collector's address. */
   readonly name: string;
-  /** Durable when it resolves. Throws a SwaError when it gave up. */
+  /** Appends facts, which are durable when it resolves. Throws a SwaError. */
   append(facts: readonly Fact[]): Promise<void>;
-  /** The same of records that were made of facts; absent where facts do not become records here. */
+  /** Appends records of facts. Absent if the sink does not take records. */
   readonly appendRecords?: (records: readonly NewRecord[]) => Promise<void>;
   close(): Promise<void>;
 }
@@ -29,8 +29,8 @@ export function logSink(log: LogWriter, urls: UrlRules): FactSink {
 }
 
 /**
- * Waits while `sink` cannot take facts right now, instead of failing. Throws when `signal` aborts the waiting.
- * @param onWait told why, before each wait
+ * A sink that retries retryable errors of `sink` until `signal` aborts, which makes it throw.
+ * @param onWait called with the error before each wait
  */
 export function patientSink(
   sink: Pick<FactSink, 'append' | 'appendRecords'>,
@@ -50,13 +50,13 @@ export function patientSink(
 export interface CollectorSinkOptions {
   /** 'http://127.0.0.1:8080' */
   readonly baseUrl: string;
-  /** Bearer token with scope write, when the collector asks for one. */
+  /** Bearer token with scope write, if the collector requires keys. */
   readonly token?: string;
-  /** Tries of one request when the collector is busy; waits double from 100 ms. Default 10. */
+  /** Maximum number of attempts of a request while the collector is busy; waits double from 100 ms. Default 10. */
   readonly tries?: number;
 }
 
-/** Largest body we send, under the collector's 1 MiB. */
+/** Maximum body in bytes, below the collector's limit of 1 MiB. */
 const maxBodyBytes = 900 * 1024;
 const maxFactsPerRequest = 4_000;
 
@@ -96,7 +96,7 @@ interface Retrying {
   readonly onWait?: (error: SwaError) => void;
 }
 
-/** Tries again what failed with a retryable error; waits double from 100 ms to 5 s. Throws the last error. */
+/** Repeats an action after retryable errors; waits double from 100 ms to 5 s. Throws the last error. */
 async function retried(action: () => Promise<void>, { tries, signal, onWait }: Retrying): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -125,7 +125,7 @@ async function post(target: string, body: string, token: string | undefined): Pr
     });
     text = await response.text();
   } catch (cause) {
-    // Taken or not: facts that are sent again have the same eventIds.
+    // Whether the facts were accepted is unknown, but they can be sent again: they have the same eventIds.
     throw new SwaError('log.unavailable', `no answer from ${target}: ${messageOf(cause)}`, {
       cause,
       retryable: true,

@@ -1,10 +1,10 @@
 /**
- * A file as numbered lines of text: plain or gzip (told by its first bytes, not its name), or stdin. Bounded: one chunk and
- * one line in memory. A gzip that ends early is an error after the lines that came before it.
+ * Reads numbered lines of text from a plain or gzip file (detected by its first bytes, not its name), or from stdin. Memory is
+ * bounded to one chunk and one line. A gzip file that ends early is an error after the lines before its end.
  *
- * NUL bytes belong to no line. A log that is truncated while its writer continues at its old position (logrotate's
- * `copytruncate`) holds a run of them where the lines before were. They are passed over and counted; what stands before a run
- * on the same line was cut off by it and is refused, what follows is a line of its own.
+ * NUL bytes are not part of lines. If a log is truncated and its writer continues at its old position (logrotate's
+ * `copytruncate`), it has a run of NUL bytes in place of the earlier lines. They are skipped and counted. Text before a run on the
+ * same line was cut off and is refused; text after it is a line of its own.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import { constants, createReadStream } from 'node:fs';
@@ -15,21 +15,21 @@ import { asBuffer } from '../lib/memory/as-buffer.js';
 import { isGzip, refuseOtherKinds } from './file-kinds.js';
 import { gunzip } from './gunzip.js';
 
-/** Longest line in UTF-16 units; the rest of a longer one is dropped. */
+/** Maximum length of a line in UTF-16 units; the rest is dropped. */
 const maxLineLength = 65_536;
 
 export interface Line {
   /** From 1. */
   readonly number: number;
   readonly text: string;
-  /** Why the line cannot be read; its text is then only for people to see. */
+  /** Why the line cannot be read; its text is then only shown to people. */
   readonly refusal:
     | 'the line is longer than 65,536 characters'
     | 'the line is not UTF-8'
     | 'the line is cut off by NUL bytes'
     | 'the row cannot be read'
     | undefined;
-  /** False for what follows the last line end of a file: perhaps the begin of a line that is being written. */
+  /** False for text after the last line end of a file, which may be the beginning of a line that is being written. */
   readonly ended: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface ByteProgress {
   readBytes: number;
   /** Size of the file; undefined for stdin. */
   totalBytes: number | undefined;
-  /** NUL bytes passed over so far (of a gzip: in what it holds). */
+  /** NUL bytes skipped so far, in the decompressed text if the file is gzip. */
   nulBytes: number;
   /** Bytes after the last member of a gzip that are neither gzip nor padding; known at the end of the file. */
   garbageBytes: number;
@@ -48,13 +48,13 @@ export function newByteProgress(): ByteProgress {
   return { readBytes: 0, totalBytes: undefined, nulBytes: 0, garbageBytes: 0 };
 }
 
-/** Lines as they stand one after the other in a file. */
+/** Consecutive lines of a file. */
 export type LineBlock =
-  /** Not decoded yet, so that another thread can do it: whole lines, without the last line end and without NUL bytes. */
+  /** Complete lines, not decoded yet, so that another thread can do it; without the last line end and NUL bytes. */
   | { readonly kind: 'bytes'; readonly firstNumber: number; readonly bytes: Uint8Array }
   | { readonly kind: 'lines'; readonly lines: readonly Line[] };
 
-/** Lines in blocks, one a chunk: a generator step per line would cost more than the line. */
+/** Reads lines in blocks, about one per chunk, because a generator step per line would cost more than the line itself. */
 export async function* readLines(path: string, progress: ByteProgress): AsyncGenerator<LineBlock> {
   const source = await openSource(path, progress);
   const splitter = new LineSplitter();
@@ -73,7 +73,7 @@ export async function* readLines(path: string, progress: ByteProgress): AsyncGen
   yield* splitter.end();
 }
 
-/** Size of a file in bytes. Throws `import.failed` naming what is none, or cannot be read. */
+/** Size of a file in bytes. Throws `import.failed` if it is not a regular file or cannot be read. */
 export async function checkFile(path: string): Promise<number> {
   try {
     const stats = await stat(path);
@@ -92,7 +92,7 @@ async function openSource(path: string, progress: ByteProgress): Promise<Readabl
   return createReadStream(path, { highWaterMark: 256 * 1024 });
 }
 
-/** Looks at the first two bytes and puts a gunzip behind the source when they are gzip's. */
+/** The chunks of a source, decompressed if the first bytes are gzip's. Throws `import.failed` for other kinds of files. */
 async function unzipped(source: Readable, progress: ByteProgress): Promise<AsyncIterable<Buffer>> {
   const chunks = counted(source, progress);
   const first = await chunks.next();
@@ -133,14 +133,14 @@ function readError(path: string, line: number, cause: unknown): SwaError {
 const newline = 0x0a;
 
 /**
- * Cuts bytes into lines at LF, dropping a CR before it and a byte order mark before the first. Bytes and not text are cut:
- * once decoded, what is not UTF-8 cannot be told from a U+FFFD that someone wrote.
+ * Splits bytes into lines at LF, and drops a CR before it and a byte order mark before the first line. It splits bytes, not text,
+ * because in decoded text invalid UTF-8 looks the same as a U+FFFD in the file.
  */
 export class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);
   #number = 0;
   #nulBytes = 0;
-  /** The line that is being gathered has lost its begin to NUL bytes, and that was said. */
+  /** Whether the current line was cut off by NUL bytes and has been reported. */
   #wasCut = false;
 
   /** Number of the last complete line. */
@@ -179,7 +179,7 @@ export class LineSplitter {
     if (chunk.length === 0) return [];
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const end = bytes.lastIndexOf(newline);
-    // Three bytes are at least one UTF-16 unit: what is kept of a line too long is still too long.
+    // Three bytes are at least one UTF-16 unit, so the part kept of a line that is too long is still too long.
     this.#rest = bytes.subarray(end + 1, end + 2 + 3 * maxLineLength);
     if (end < 0) return [];
     this.#wasCut = false;
@@ -189,7 +189,7 @@ export class LineSplitter {
     return [{ kind: 'bytes', firstNumber, bytes: whole }];
   }
 
-  /** What was gathered of the line ends here; said once a line, however many runs of NUL bytes it holds. */
+  /** Ends the current line at NUL bytes; reports it once, even if it has several runs of them. */
   #cut(): LineBlock[] {
     if (this.#rest.length === 0) return [];
     const text = this.#rest.toString('utf8').slice(0, maxLineLength);
@@ -212,7 +212,7 @@ export function linesOf(block: LineBlock): readonly Line[] {
   return block.kind === 'lines' ? block.lines : decodeLines(block.bytes, block.firstNumber);
 }
 
-/** Cuts a block after so many lines: the first part, how many lines it has, and the rest where there is one. */
+/** Splits a block after `count` lines: the first part, its number of lines, and the rest if there is one. */
 export function cutLines(
   block: LineBlock,
   count: number,
@@ -244,7 +244,7 @@ export function cutLines(
 
 function decodeLines(given: Uint8Array, firstNumber: number): Line[] {
   const bytes = asBuffer(given);
-  // Nearly all logs are ASCII, and that is decoded at a fraction of the cost.
+  // Nearly all logs are ASCII, which is much faster to decode.
   const texts = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8').split('\n');
   if (isUtf8(bytes)) return texts.map((text, i) => lineOf(text, firstNumber + i, true));
   let from = 0;

@@ -1,23 +1,23 @@
-/** Records of a block of lines in a few arrays: what one thread hands to another instead of objects. */
+/** The records of a block of lines as a few arrays, which are cheaper to send to another thread than objects. */
 import { keyOf, recordText, topicOf } from '../facts/record.js';
 import type { Fact } from '../facts/fact.js';
 import type { UrlRules } from '../facts/url/normalize.js';
 import type { NewRecord } from '../log/log.js';
 
 export interface PackedRecords {
-  /** The values, one after the other. */
+  /** The concatenated values. */
   readonly values: Uint8Array;
-  /** Where each value ends. */
+  /** End of each value, in bytes. */
   readonly ends: Uint32Array;
-  /** Each different key once. */
+  /** The distinct keys. */
   readonly keys: readonly string[];
   /** Index of each record's key. */
   readonly keyOf: Uint32Array;
-  /** Indexes of the records whose topic is `equivs`: few. */
+  /** Indexes of the few records whose topic is `equivs`. */
   readonly equivs: readonly number[];
 }
 
-/** Packs what `encodeRecord` makes of each fact. */
+/** Packs the records of facts, as `encodeRecord` would make them. */
 export function packRecords(facts: readonly Fact[], urls: UrlRules): PackedRecords {
   const ends = new Uint32Array(facts.length);
   const keyIndexes = new Uint32Array(facts.length);

@@ -1,7 +1,7 @@
 /**
- * What is made of a block of lines: format, door, digests. It depends on nothing but these lines (and the state lines before them), so that blocks
- * can be taken in several threads at once; what depends on the lines before, which number of equal ones a line is, is left to who puts
- * the blocks in order.
+ * Turns a block of lines into facts: format, door, digests. The result depends only on these lines and on the state lines before them, so that several
+ * threads can process blocks at once. What depends on all earlier lines, a line's number among equal lines, is left to the caller, which has the blocks in
+ * order.
  */
 import { isUtf8 } from 'node:buffer';
 import type { BotRule } from '../facts/bots.js';
@@ -15,34 +15,34 @@ import { linesOf, type Line, type LineBlock } from './lines.js';
 
 export interface RefusedLine {
   readonly line: number;
-  /** Of a bounded set. */
+  /** Reason for the counts, from a bounded set. */
   readonly counted: string;
   readonly reason: string;
-  /** Its beginning. */
+  /** The first 2,000 characters of the line. */
   readonly text: string;
 }
 
-/** A fact has an eventId of its own; it is a pageview that the bot rule leaves out. */
+/** Flags of a fact: it has its own eventId; it is a pageview that the bot rule leaves out. */
 export const [hasOwnId, isBots] = [1, 2];
 
-/** @template Item a fact, or what was made of one */
+/** @template Item a fact or its record */
 export interface TakenBlock<Item> {
-  /** Lines of the block; without one that waits to be completed. */
+  /** Number of lines of the block, without an incomplete last line, which counts in `waiting`. */
   readonly lines: number;
   readonly waiting: number;
-  /** What the hash over the lines is to take in for the block. Undefined where that is the bytes of the block. */
+  /** Text of the block for the hash over all lines. Undefined if it is equal to the bytes of the block. */
   readonly trail: string | undefined;
-  /** Lines by reason, in the order in which the reasons came. */
+  /** Number of filtered lines by reason, in order of appearance. */
   readonly filtered: ReadonlyMap<string, number>;
   readonly refused: readonly RefusedLine[];
   readonly warned: readonly { readonly line: number; readonly warning: Warning }[];
-  /** Lines by the format that read them, where that is not the file's. */
+  /** Number of lines by the format that read them, for other formats than the file's. */
   readonly byOthers: ReadonlyMap<string, number>;
-  /** In order; their eventIds are those of lines that come for the first time. */
+  /** Facts in order. Lines without an eventId have that of the first of equal lines. */
   readonly facts: readonly Item[];
-  /** Of each fact. */
+  /** Flags of each fact. */
   readonly flags: Uint8Array;
-  /** `digestWords` of each fact. */
+  /** `digestWords` words for each fact. */
   readonly digests: Int32Array;
 }
 
@@ -50,11 +50,11 @@ export interface Taking {
   readonly reader: LineReader;
   readonly urls: UrlRules;
   readonly bots?: Pick<BotRule, 'excludes'> | undefined;
-  /** Names the import in its pageviews, where lines do not name one themselves. */
+  /** importId of pageviews whose lines do not have one. */
   readonly importId?: string | undefined;
-  /** Keys digests of lines. */
+  /** Key of the digests of lines. */
   readonly lineKey: string;
-  /** Whether an unended line is whole. */
+  /** Whether a line without a line end is complete. */
   readonly isWhole: (line: Line) => boolean;
 }
 
@@ -118,7 +118,7 @@ function trailOf(block: LineBlock, lines: readonly Line[]): string | undefined {
   return lines.map(({ text }) => text).join('\n');
 }
 
-/** Whether the lines of a block are not its bytes: a byte order mark, CR, what is not UTF-8, and ends of long lines are left out. */
+/** Whether the texts of the lines may differ from the block's bytes: they lack a byte order mark, CRs, invalid UTF-8 and the ends of long lines. */
 function isChanged(bytes: Buffer, lines: readonly Line[]): boolean {
   return (
     lines[0]?.number === 1 ||

@@ -1,4 +1,4 @@
-/** A thread that takes blocks of lines for an import (take-lines.ts). */
+/** A thread that turns blocks of lines into records for an import (take-lines.ts). */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BotRule, type BotsMode } from '../facts/bots.js';
 import { UrlRules, type UrlRulesOptions } from '../facts/url/normalize.js';
@@ -9,7 +9,7 @@ import type { LineBlock } from './lines.js';
 import { packRecords, type PackedRecords } from './packed-records.js';
 import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
 
-/** What a thread is made with. */
+/** Data that a thread is started with. */
 export interface TakeSetup {
   readonly format: FormatElsewhere;
   /** The lines that the file was opened with. */
@@ -24,7 +24,7 @@ export interface TakeProtocol {
   readonly request: {
     readonly block: LineBlock;
     readonly receivedAt: number;
-    /** Lines from before the block, to be read for what they change alone. */
+    /** State lines from before the block: they are read first, and their results ignored. */
     readonly state: readonly string[];
   };
   readonly response: TakenBlock<never> & { readonly packed: PackedRecords };
@@ -32,7 +32,7 @@ export interface TakeProtocol {
 }
 
 async function begin(setup: TakeSetup): Promise<Taking> {
-  // The module is the one the importing thread has its format from.
+  // the module from which the importing thread has its format
   const { formatOf } = (await import(setup.format.module)) as { readonly formatOf: FormatOf };
   const format = await formatOf(setup.format.stored, () => setup.lineKey);
   return {
@@ -41,7 +41,7 @@ async function begin(setup: TakeSetup): Promise<Taking> {
     bots: setup.bots === undefined ? undefined : new BotRule(setup.bots),
     importId: setup.importId,
     lineKey: setup.lineKey,
-    isWhole: () => true, // only the end of a file is to be asked, and no thread is given that
+    isWhole: () => true, // only the end of a file can be incomplete, and threads do not get it
   };
 }
 

@@ -1,4 +1,4 @@
-/** Threads that take blocks of lines (take-thread.ts), and the order in which their answers come back: that of the file. */
+/** The threads of an import, which turn blocks of lines into records (take-thread.ts), and the state lines that they need. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { asBuffer } from '../lib/memory/as-buffer.js';
@@ -11,13 +11,13 @@ import { unpackRecords } from './packed-records.js';
 import type { TakeProtocol, TakeSetup } from './take-thread.js';
 import type { TakenBlock } from './take-lines.js';
 
-/** Threads for an import: one a processor, at most 4, whose results one thread can put in order; 0 where there is one processor. */
+/** Number of threads for an import: one per processor, at most 4, because one thread handles all results; 0 if there is only one processor. */
 export function takeThreadCount(): number {
   const processors = availableParallelism();
   return processors < 2 ? 0 : Math.min(4, processors);
 }
 
-/** Few blocks of lines are garbage at once, and copying what is alive among young objects is most of a collector's work. */
+/** Size of V8's young generation: with a large one, fewer objects of a block are alive, and copied, when it is collected. */
 const youngGenerationMb = 64;
 
 export class TakeThreads {
@@ -46,19 +46,19 @@ export class TakeThreads {
     }
   }
 
-  /** Ends them, whatever they do. */
+  /** Terminates the threads at once. */
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 }
 
-/** A view of few bytes would be sent with all of the memory behind it. */
+/** Copies a block that is a small part of its buffer, because the whole buffer would be sent with it. */
 function ownBlock(block: LineBlock): LineBlock {
   if (block.kind === 'lines' || 2 * block.bytes.byteLength > block.bytes.buffer.byteLength) return block;
   return { ...block, bytes: Uint8Array.from(block.bytes) };
 }
 
-/** Collects, block by block, the lines that change what later ones mean. */
+/** Collects state lines, block by block: lines that change how later ones are read. */
 export class StateLines {
   readonly #reader: Pick<LineReader, 'stateOf'>;
   readonly #last = new Map<string, string>();
@@ -67,7 +67,7 @@ export class StateLines {
     this.#reader = reader;
   }
 
-  /** Of the blocks that were added, in order; the last one of each name. */
+  /** The last state line of each name in the blocks so far, in order. */
   get lines(): readonly string[] {
     return [...this.#last.values()];
   }
