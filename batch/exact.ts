@@ -268,7 +268,7 @@ async function* cellsOfFacts(
       name = String(subject);
       const items =
         coupons instanceof DuckDBListValue ? Uint32Array.from(coupons.items, Number) : new Uint32Array(0);
-      cells.set(String(bucket), said(Number(pageviews), items, lgK));
+      cells.set(String(bucket), cellText(Number(pageviews), items, lgK));
     }
   }
   if (name !== '') yield [name, cells];
@@ -281,7 +281,9 @@ function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
   for (const span of spans) {
     view.forEachBucket(subject, span, from, to, ({ bucket, pageviews, sketch }) => {
       const words =
-        sketch.kind === 'coupons' ? said(pageviews, sketch.coupons, lgK) : many(pageviews, sketch.registers);
+        sketch.kind === 'coupons'
+          ? cellText(pageviews, sketch.coupons, lgK)
+          : many(pageviews, sketch.registers);
       cells.set(`${span} ${bucket}`, words);
     });
   }
@@ -289,7 +291,7 @@ function cellsOf(view: ViewReader, subject: Subject): Map<string, string> {
 }
 
 /** @param coupons distinct and ascending */
-function said(pageviews: number, coupons: Uint32Array, lgK: number): string {
+function cellText(pageviews: number, coupons: Uint32Array, lgK: number): string {
   if (coupons.length <= maxCoupons(lgK))
     return `${pageviews} pageviews of ${coupons.length} people, ${coupons.join(' ')}`;
   const registers = new Uint8Array(2 ** lgK);

@@ -96,7 +96,7 @@ function differenceInBuckets(url: string, stored: ViewContents, made: ViewConten
   for (const bucket of new Set([...before.keys(), ...after.keys()])) {
     const [a, b] = [before.get(bucket), after.get(bucket)];
     if (a?.pageviews === b?.pageviews && a?.bytes === b?.bytes) continue;
-    return `the page ${url} has ${said(a)} in the ${width.name} ${width.show(bucket)}; its facts say ${said(b)}`;
+    return `the page ${url} has ${bucketText(a)} in the ${width.name} ${width.show(bucket)}; its facts say ${bucketText(b)}`;
   }
   return undefined;
 }
@@ -113,7 +113,7 @@ function basesOf(view: ViewContents, url: string): Map<number, Bucket> {
   return found;
 }
 
-function said(bucket: Bucket | undefined): string {
+function bucketText(bucket: Bucket | undefined): string {
   if (bucket === undefined) return 'nothing';
   return `${bucket.pageviews} pageviews of ${bucket.people ?? 'many'} people`;
 }

@@ -111,17 +111,17 @@ export async function storedFormat(
       methods: flags.method.split(','),
       statuses,
       keepStatic: flags.keepStatic === true,
-      ...given({ host, scheme, zone, logFormat, notation, dateFormat, timeFormat, columns }),
+      ...definedOnly({ host, scheme, zone, logFormat, notation, dateFormat, timeFormat, columns }),
       ...(flags.clientIp === undefined ? {} : { trustedProxies: proxies(flags.clientIp) }),
     },
   };
 }
 
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Drops undefined properties. */
-function given<T extends object>(options: T): Given<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<T>;
+function definedOnly<T extends object>(options: T): Defined<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
 
 function proxies(text: string): number {

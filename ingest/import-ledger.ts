@@ -210,7 +210,7 @@ function coveredBy(
 }
 
 /** The imports that continued in a file where this one ended. */
-export function reliedOn(records: readonly ImportRecord[], id: string): ImportRecord[] {
+export function continuedBy(records: readonly ImportRecord[], id: string): ImportRecord[] {
   return records.filter(
     (record) =>
       record.id !== id && record.undoneAt === null && record.files.some(({ after }) => after.includes(id)),

@@ -115,11 +115,11 @@ class EngineBuild {
       job,
       tempDir: join(this.#tempDir, 'engine'),
       signal,
-      onProgress: (told) => {
-        const goesOn = told.step === last.step && told.of === last.of && told.done >= last.done;
-        if (!goesOn) progress.begin(told.step, told.of);
-        progress.add(told.done - (goesOn ? last.done : 0));
-        last = told;
+      onProgress: (report) => {
+        const goesOn = report.step === last.step && report.of === last.of && report.done >= last.done;
+        if (!goesOn) progress.begin(report.step, report.of);
+        progress.add(report.done - (goesOn ? last.done : 0));
+        last = report;
       },
     });
     signal?.throwIfAborted();

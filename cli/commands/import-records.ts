@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import {
   findImport,
   listImports,
-  reliedOn,
+  continuedBy,
   saveImport,
   type ImportRecord,
 } from '../../ingest/import-ledger.js';
@@ -60,7 +60,7 @@ async function undo(id: string): Promise<void> {
     process.stderr.write(`import ${id} was taken back before\n`);
     return;
   }
-  const later = reliedOn(listImports(dataDir), id);
+  const later = continuedBy(listImports(dataDir), id);
   // Forget the files first: otherwise an import of the same file could, at this moment, continue after lines that no longer count.
   const undone: ImportRecord = { ...record, undoneAt: systemClock() };
   saveImport(dataDir, undone);

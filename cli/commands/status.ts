@@ -135,8 +135,8 @@ function namesOf(ignored: Readonly<Record<string, number>>): string {
 /** Warnings that roles report, one per line. */
 function warnings(entries: readonly StatusEntry[]): string {
   const lines = entries.flatMap(({ role, details }) => {
-    const told = details['warnings'];
-    return Array.isArray(told) ? told.map((text) => `warning of the ${role}: ${String(text)}\n`) : [];
+    const texts = details['warnings'];
+    return Array.isArray(texts) ? texts.map((text) => `warning of the ${role}: ${String(text)}\n`) : [];
   });
   return lines.length === 0 ? '' : `\n${lines.join('')}`;
 }
@@ -189,10 +189,10 @@ async function importJobs(dataDir: string): Promise<readonly LeasedJob<'import'>
 
 /** The last import each collector reported. Loads the schema only if there is one. */
 async function importStates(entries: readonly StatusEntry[]): Promise<readonly ImportState[]> {
-  const told = entries.filter(({ details }) => (details['import'] ?? null) !== null);
-  if (told.length === 0) return [];
+  const reporting = entries.filter(({ details }) => (details['import'] ?? null) !== null);
+  if (reporting.length === 0) return [];
   const { importStateSchema } = await import('../../ingest/import-state.js');
-  return told.flatMap((entry): readonly ImportState[] => {
+  return reporting.flatMap((entry): readonly ImportState[] => {
     const { data } = importStateSchema.safeParse(entry.details['import']);
     if (data === undefined) return [];
     return [data.state === 'running' && isGone(entry) ? { ...data, state: 'interrupted' } : data];

@@ -32,12 +32,12 @@ export function assigner(rules: GroupRules): PartitionAssigner {
     name,
     version,
     assign: ({ members }) => {
-      const told = new Map<string, string>();
+      const introductions = new Map<string, string>();
       for (const { memberId, memberMetadata } of members) {
         const introduction = introductionIn(memberMetadata);
-        if (introduction !== undefined) told.set(memberId, introduction);
+        if (introduction !== undefined) introductions.set(memberId, introduction);
       }
-      const assigned = rules.assign(told);
+      const assigned = rules.assign(introductions);
       return Promise.resolve(
         members.map(({ memberId }) => ({ memberId, memberAssignment: encode(assigned.get(memberId) ?? []) })),
       );

@@ -145,10 +145,10 @@ export class KafkaShare implements Share, Member {
     const { partitions, replicas } = this.#options;
     const homes = new Map<string, Map<string, readonly PartitionName[]>>();
     for (const [member, text] of introductions) {
-      const said = validJson(introductionSchema, text);
-      if (said === undefined) continue; // not one of ours
-      const had = partitions.filter((name) => said.had.includes(name));
-      homes.set(said.home, (homes.get(said.home) ?? new Map()).set(member, had));
+      const introduction = validJson(introductionSchema, text);
+      if (introduction === undefined) continue; // not one of ours
+      const had = partitions.filter((name) => introduction.had.includes(name));
+      homes.set(introduction.home, (homes.get(introduction.home) ?? new Map()).set(member, had));
     }
     const places = (names: readonly PartitionName[]): TopicPartition[] =>
       names.map((name) => ({

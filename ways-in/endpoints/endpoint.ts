@@ -29,7 +29,7 @@ export interface EndpointDeps {
 }
 
 /** A request as a wire format reads it. */
-export interface Asked {
+export interface EndpointRequest {
   readonly client: Client;
   readonly request: Request;
   readonly query: Readonly<Record<string, string | undefined>>;
@@ -60,8 +60,8 @@ export interface Wire {
   readonly response: ResponseDoc;
   readonly problems?: readonly ProblemName[];
   /** Throws `unauthorized`, `invalid-body`, `body-too-large`. */
-  read(asked: Asked): Reading;
-  /** Makes the reply. Throws if the client must see the request fail; see `orRejection`. */
+  read(request: EndpointRequest): Reading;
+  /** Makes the reply. Throws if the client must see the request fail; see `throwIfRejected`. */
   reply(answer: IntakeAnswer, reading: Reading): Reply;
 }
 
@@ -119,7 +119,7 @@ export function objectIn(body: unknown): JsonObject {
 }
 
 /** The site that has one of the comma-separated names in `trackers`. Throws `unauthorized` if there is none. */
-export function siteCalled(sites: Sites, tracker: NamingTracker, names: unknown, field: string): Site {
+export function siteNamed(sites: Sites, tracker: NamingTracker, names: unknown, field: string): Site {
   const list = typeof names === 'string' ? names.split(',') : [];
   for (const name of list) {
     const site = sites.byNameElsewhere(tracker, name.trim());
@@ -153,7 +153,7 @@ export function listIn(value: unknown, field: string, maxEvents: number): readon
 }
 
 /** Throws `problem` if the event was rejected, for formats that send one event at a time. */
-export function orRejection(
+export function throwIfRejected(
   { rejected: [first] }: IntakeAnswer,
   problem: ProblemName = 'invalid-body',
 ): void {

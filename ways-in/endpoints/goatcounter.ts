@@ -19,8 +19,8 @@ import {
   keyIn,
   listIn,
   objectIn,
-  orRejection,
-  type Asked,
+  throwIfRejected,
+  type EndpointRequest,
   type EndpointDeps,
   type Reply,
 } from './endpoint.js';
@@ -51,12 +51,12 @@ export function goatCounterRoutes(deps: EndpointDeps): readonly Route[] {
     query,
     response: { status: 200, description: 'taken', content: { 'image/gif': undefined } },
     problems: ['invalid-parameter', 'foreign-origin'],
-    read: ({ client, query: asked }: Asked) => ({
+    read: ({ client, query: fields }: EndpointRequest) => ({
       site: siteOf(deps, client),
-      events: [eventOf(client.origin ?? '', asked)],
+      events: [eventOf(client.origin ?? '', fields)],
     }),
     reply: (answer: IntakeAnswer): Reply => {
-      orRejection(answer, 'invalid-parameter');
+      throwIfRejected(answer, 'invalid-parameter');
       return { contentType: 'image/gif', body: gif, headers: forAllPages };
     },
   } as const;
@@ -124,7 +124,7 @@ function eventOfHit(hit: unknown, site: Site): SiteEvent | Ignored | Refusal {
   const {
     path,
     ref,
-    query: asked,
+    query: search,
     event,
     bot,
     user_agent: userAgent,
@@ -135,7 +135,7 @@ function eventOfHit(hit: unknown, site: Site): SiteEvent | Ignored | Refusal {
   if (typeof path !== 'string' || path === '') return refused('path', `must be a text, got ${show(path)}`);
   const view = eventOf(`https://${site.domains[0] ?? ''}`, {
     p: path,
-    q: typeof asked === 'string' ? asked : undefined,
+    q: typeof search === 'string' ? search : undefined,
     e: event === true ? 'true' : undefined,
     b: typeof bot === 'number' ? String(bot) : undefined,
   });
@@ -162,11 +162,11 @@ function siteOf({ sites }: EndpointDeps, { origin }: Client): Site {
   );
 }
 
-function eventOf(origin: string, { p = '', r, e, b, q = '' }: Asked['query']): SiteEvent | Ignored {
+function eventOf(origin: string, { p = '', r, e, b, q = '' }: EndpointRequest['query']): SiteEvent | Ignored {
   if (Number(b) >= firstBotReason) return { kind: 'ignored', name: 'goatcounter bot' };
   if (e === 'true') return { kind: 'ignored', name: `goatcounter ${p}` };
   const path = `${p.startsWith('/') ? '' : '/'}${p}`;
-  const asked = q === '' || path.includes('?') ? '' : `${q.startsWith('?') ? '' : '?'}${q}`;
+  const search = q === '' || path.includes('?') ? '' : `${q.startsWith('?') ? '' : '?'}${q}`;
   const { origin: base } = new URL(origin);
-  return { type: 'pageview', url: `${base}${path}${asked}`, referrer: r === '' ? undefined : r };
+  return { type: 'pageview', url: `${base}${path}${search}`, referrer: r === '' ? undefined : r };
 }

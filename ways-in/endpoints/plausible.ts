@@ -9,8 +9,8 @@ import {
   beaconBytes,
   endpointRoute,
   objectIn,
-  orRejection,
-  siteCalled,
+  throwIfRejected,
+  siteNamed,
   type EndpointDeps,
 } from './endpoint.js';
 
@@ -31,12 +31,12 @@ export function plausibleRoutes(deps: EndpointDeps): readonly Route[] {
         const event = objectIn(body);
         const field = (short: string, long: string): unknown => event[short] ?? event[long] ?? undefined;
         return {
-          site: siteCalled(deps.sites, 'plausible', field('d', 'domain'), 'domain'),
+          site: siteNamed(deps.sites, 'plausible', field('d', 'domain'), 'domain'),
           events: [eventOf(field)],
         };
       },
       reply: (answer) => {
-        orRejection(answer);
+        throwIfRejected(answer);
         return { contentType: 'text/plain; charset=utf-8', body: 'ok' };
       },
     }),

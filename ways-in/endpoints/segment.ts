@@ -16,8 +16,8 @@ import {
   keyIn,
   listIn,
   objectIn,
-  siteCalled,
-  type Asked,
+  siteNamed,
+  type EndpointRequest,
   type EndpointDeps,
   type Reading,
 } from './endpoint.js';
@@ -52,7 +52,7 @@ export function segmentRoutes(deps: EndpointDeps): readonly Route[] {
       },
       bodyBytes: name === 'batch' ? limits.batchBytes : limits.eventBytes,
       response: { status: 200, description: 'taken', content: { 'application/json': replySchema } },
-      read: (asked) => read(deps, asked, name),
+      read: (request) => read(deps, request, name),
       reply: ({ rejected }, reading) => {
         const { indexes } = reading as BatchReading; // made by `read` above
         const named = rejected.map(({ index, reason }) => ({ index: indexes[index] ?? 0, reason }));
@@ -65,12 +65,12 @@ export function segmentRoutes(deps: EndpointDeps): readonly Route[] {
 
 function read(
   { sites }: EndpointDeps,
-  { body, request, client }: Asked,
+  { body, request, client }: EndpointRequest,
   name: EventType | 'batch',
 ): BatchReading {
   const whole = objectIn(body);
   const { batch, writeKey, sentAt } = whole;
-  const site = siteCalled(sites, 'segment', writeKey ?? keyIn(request), 'writeKey');
+  const site = siteNamed(sites, 'segment', writeKey ?? keyIn(request), 'writeKey');
   const list = name === 'batch' ? listIn(batch, 'batch', limits.events) : [{ ...whole, type: name }];
   const clocks = { sentAt: timeOf(sentAt), receivedAt: client.receivedAt };
   const toUs = (timestamp: unknown): unknown =>

@@ -15,8 +15,8 @@ import {
   endpointRoute,
   listIn,
   objectIn,
-  orRejection,
-  siteCalled,
+  throwIfRejected,
+  siteNamed,
   type EndpointDeps,
 } from './endpoint.js';
 
@@ -38,12 +38,12 @@ export function umamiRoutes(deps: EndpointDeps): readonly Route[] {
         const { type, payload } = objectIn(body);
         const fields = objectIn(payload);
         return {
-          site: siteCalled(deps.sites, 'umami', fields['website'], 'payload.website'),
+          site: siteNamed(deps.sites, 'umami', fields['website'], 'payload.website'),
           events: [eventOf(type, fields, client.origin)],
         };
       },
       reply: (answer) => {
-        orRejection(answer);
+        throwIfRejected(answer);
         return { contentType: 'application/json', body: '{}' };
       },
     }),
@@ -64,7 +64,7 @@ export function umamiRoutes(deps: EndpointDeps): readonly Route[] {
         const list = listIn(body, 'the body', batchLimits.events);
         const website = list.map(websiteOf).find((one) => one !== undefined);
         const events = list.map((event) => eventOfBatch(event, website, client.origin));
-        return { site: siteCalled(deps.sites, 'umami', website, 'payload.website'), events };
+        return { site: siteNamed(deps.sites, 'umami', website, 'payload.website'), events };
       },
       reply: ({ rejected }, { events }) => {
         const details = rejected.map(({ index, reason }) => ({ index, response: { error: reason } }));

@@ -7,7 +7,7 @@ const maxKnown = 65_536;
 
 export class HashedAddresses {
   readonly #key: () => string;
-  readonly #visitors = new TextMemo((said) => this.#hash(said), maxKnown);
+  readonly #visitors = new TextMemo((input) => this.#hash(input), maxKnown);
   #keyRead: string | undefined;
 
   /** @param key called once, when the key is first needed */
@@ -24,7 +24,7 @@ export class HashedAddresses {
     return this.#visitors.get(`${address}\n${userAgent ?? '-'}`);
   }
 
-  #hash(said: string): string {
-    return `ip-agent-hash:${createHmac('sha256', this.key).update(said).digest('base64url').slice(0, 22)}`;
+  #hash(input: string): string {
+    return `ip-agent-hash:${createHmac('sha256', this.key).update(input).digest('base64url').slice(0, 22)}`;
   }
 }

@@ -5,7 +5,7 @@
 
 import type { Candidate, IntakeAnswer } from '../../ingest/intake.js';
 import { isObject } from '../logs/json-line.js';
-import { isImplied, nothing, type Ignored, type Refusal, type SiteEvent } from './site-event.js';
+import { isImplied, noFact, type Ignored, type Refusal, type SiteEvent } from './site-event.js';
 
 /** Maximum number of remembered edges, and of remembered visitors of the day. */
 const maxEdges = 100_000;
@@ -27,7 +27,7 @@ export class EdgeMemory {
       const event = events[i];
       const edge = event !== undefined && isImplied(event) ? edgeIdOf(candidate) : undefined;
       if (edge === undefined) return candidate;
-      if (seen.has(edge) || this.#made.has(edge)) return nothing;
+      if (seen.has(edge) || this.#made.has(edge)) return noFact;
       seen.add(edge);
       return candidate;
     });

@@ -18,7 +18,7 @@ import { dayOf, type Salts } from './salts.js';
 import {
   idRefusal,
   isImplied,
-  nothing,
+  noFact,
   refused,
   timeRefusal,
   userRefusal,
@@ -125,12 +125,12 @@ export class SiteDoor {
   /** The fact of an event, or why there is none. */
   #candidateOf(site: Site, client: Client, event: SiteEvent | Refusal | Ignored): Candidate {
     if ('kind' in event) return event.kind === 'ignored' ? this.#ignore(site, event) : event;
-    const visit = isServer(client) ? visitToldBy(event) : client;
+    const visit = isServer(client) ? visitFrom(event) : client;
     if ('kind' in visit) return visit;
     const refusal = timeRefusal(event, client.receivedAt) ?? idRefusal(event);
     const unproven = userRefusal(site, event);
     if (isImplied(event) && (site.visitors === 'cookieless' || (refusal ?? unproven) !== undefined))
-      return nothing;
+      return noFact;
     if (refusal !== undefined) return refusal;
     const tally = this.#tallies.get(site);
     if (unproven !== undefined && tally !== undefined) tally.unproven++;
@@ -199,7 +199,7 @@ export class SiteDoor {
       .slice(0, maxNameLength)
       .replaceAll(/\p{Cc}/gu, ' ');
     if (counts !== undefined) countByName(counts, text);
-    return nothing;
+    return noFact;
   }
 
   /** Throws `too-many-requests`. A server sends for many visitors, so only the site's limit applies to it. */
@@ -228,7 +228,7 @@ function isServer({ origin }: Client): boolean {
 }
 
 /** Address and user agent of the visitor that a server sends for, from the event: the request's are the server's own. */
-function visitToldBy({ address, userAgent }: SiteEvent): Visit | Refusal {
+function visitFrom({ address, userAgent }: SiteEvent): Visit | Refusal {
   const known = typeof address === 'string' ? canonicalAddress(address) : undefined;
   if (address !== undefined && known === undefined)
     return refused('address', `is not an IP address: ${show(address)}`);

@@ -42,7 +42,7 @@ export function refused(field: string, reason: string): Refusal {
 }
 
 /** Result for an event that makes no fact and no warning. */
-export const nothing: Candidate = { kind: 'passed', warnings: [] };
+export const noFact: Candidate = { kind: 'passed', warnings: [] };
 
 export function isImplied(event: SiteEvent | Refusal | Ignored): boolean {
   return !('kind' in event) && event.isImplied === true;

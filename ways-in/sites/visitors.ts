@@ -22,8 +22,8 @@ export function dayVisitor(
   salts: Salts,
 ): string | undefined {
   if (address === undefined) return undefined;
-  const said = [site.name, address, userAgent, dayOf(timestamp)].join('\n');
-  return `day:${createHmac('sha256', salts.of(timestamp)).update(said).digest('base64url').slice(0, 22)}`;
+  const input = [site.name, address, userAgent, dayOf(timestamp)].join('\n');
+  return `day:${createHmac('sha256', salts.of(timestamp)).update(input).digest('base64url').slice(0, 22)}`;
 }
 
 /** The visitor id on a first-party site: a random id that the page made and keeps. Undefined if it does not have the form of one. */

@@ -61,8 +61,8 @@ export const siteFaults: readonly PlantedFault[] = [
       'a server’s own address is the visitor of all it speaks for',
       edit(
         door,
-        'isServer(client) ? visitToldBy(event) : client',
-        "isServer(client) && client.address === '' ? visitToldBy(event) : client",
+        'isServer(client) ? visitFrom(event) : client',
+        "isServer(client) && client.address === '' ? visitFrom(event) : client",
       ),
     ),
   ),
