@@ -128,11 +128,12 @@ function periodsOf(
   const periods =
     hours / shortest > 2 * limit ? undefined : zones.periods(zone, interval, range.from, range.to, limit);
   if (periods !== undefined && periods.length <= limit) return periods;
-  const coarser = intervals.find((other) => hoursIn[other] * limit >= hours);
-  const most = limit === maxPeriods ? '' : `, the limit for ${subjectCount} URLs`;
+  // Unless the edges are aligned, the first and the last interval are partial ones in addition.
+  const coarser = intervals.find((other) => hoursIn[other] * (limit - 2) >= hours);
+  const ofUrls = limit === maxPeriods ? '' : `, the limit for ${subjectCount} URLs`;
   throw new HttpProblem(
     'range-too-fine',
-    `the range has more than ${limit} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}${most}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,
+    `the range has more than ${limit} intervals of a${interval === 'hour' ? 'n' : ''} ${interval}${ofUrls}; ${coarser === undefined ? 'ask for a shorter range' : `use interval=${coarser}`}`,
     {
       parameter: 'interval',
       extra: { limit, ...(coarser === undefined ? {} : { suggestion: coarser }) },
