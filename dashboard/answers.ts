@@ -100,14 +100,16 @@ export const pageviewTotal = object({
   data: object({ pageviews: number, available: maybe(available) }),
 }) satisfies Decode<unknown, Bodies['pageviews']>;
 
+const visitFigures = {
+  visits: number,
+  bounces: number,
+  bounceRate: maybe(number),
+  pageviewsPerVisit: maybe(number),
+  meanDuration: maybe(number),
+};
+
 export const visits = object({
-  data: object({
-    visits: number,
-    bounces: number,
-    bounceRate: maybe(number),
-    pageviewsPerVisit: maybe(number),
-    meanDuration: maybe(number),
-  }),
+  data: object({ ...visitFigures, compare: maybe(object({ ...before, ...visitFigures })) }),
 }) satisfies Decode<unknown, Bodies['visits']>;
 export type Visits = Decoded<typeof visits>;
 

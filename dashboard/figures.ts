@@ -61,21 +61,27 @@ export class Figures {
       'Average over the range',
       old && twoDigits(old.views / old.people.visitors),
     );
-    const { bounceRate, pageviewsPerVisit, meanDuration, visits: all, bounces } = visits.data;
+    const { data } = visits;
+    const { visits: all, bounces } = data;
     const whose = isPage ? ', whole domain' : '';
     const show = (
       figure: Figure,
-      value: number | undefined,
+      name: 'pageviewsPerVisit' | 'meanDuration' | 'bounceRate',
       words: (value: number) => string,
       detail: string,
     ): void => {
+      const [value, earlier] = [data[name], data.compare?.[name]];
       const isKnown = value !== undefined;
       const said = isKnown ? `${detail}, batch only` : 'No visits in the batch view yet';
-      figure.show(isKnown ? words(value) : '–', `${said}${whose}`);
+      figure.show(
+        isKnown ? words(value) : '–',
+        `${said}${whose}`,
+        earlier === undefined ? undefined : words(earlier),
+      );
     };
-    show(this.#perVisit, pageviewsPerVisit, twoDigits, `Average of ${count(all)} visits`);
-    show(this.#duration, meanDuration, stay, 'Average, first to last pageview');
-    show(this.#bounce, bounceRate, share, `${count(bounces)} of ${count(all)} visits`);
+    show(this.#perVisit, 'pageviewsPerVisit', twoDigits, `Average of ${count(all)} visits`);
+    show(this.#duration, 'meanDuration', stay, 'Average, first to last pageview');
+    show(this.#bounce, 'bounceRate', share, `${count(bounces)} of ${count(all)} visits`);
   }
 }
 

@@ -254,9 +254,8 @@ class Dashboard {
     const ranged: Params = { from, to, tz: zone };
     const series: Params = { ...about, ...ranged, interval };
     const topPages: Params = { domain, ...ranged, limit: String(pagesListed) };
-    const [{ people, views, asked: seriesAsked }, ofVisits, top, values] = await Promise.all([
-      this.#askSeries(series, signal),
-      this.#api.get('/v1/visits', { domain, ...ranged }, visits, signal),
+    const [{ people, views, ofVisits, asked: seriesAsked }, top, values] = await Promise.all([
+      this.#askFigures(series, { domain, ...ranged }, signal),
       this.#api.get('/v1/pages', topPages, pages, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
     ]);
@@ -286,22 +285,24 @@ class Dashboard {
   }
 
   /**
-   * People and views by buckets, and where they are compared those of the period before, which is the server's to find. One that begins before 1970
-   * is refused: then the range is asked about alone.
+   * People and views by buckets, and visits; where they are compared those of the period before, which is the server's to find. One that begins before
+   * 1970 is refused: then the range is asked about alone. `asked` is the question about the series.
    */
-  async #askSeries(series: Params, signal: AbortSignal) {
-    const ask = async (asked: Params) => {
-      const [people, views] = await Promise.all([
+  async #askFigures(series: Params, ofDomain: Params, signal: AbortSignal) {
+    const ask = async (compare: Params) => {
+      const asked = { ...series, ...compare };
+      const [people, views, ofVisits] = await Promise.all([
         this.#api.get('/v1/uniques', asked, uniques, signal),
         this.#api.get('/v1/pageviews', asked, pageviews, signal),
+        this.#api.get('/v1/visits', { ...ofDomain, ...compare }, visits, signal),
       ]);
-      return { people, views, asked };
+      return { people, views, ofVisits, asked };
     };
-    if (!this.#state.compare) return ask(series);
+    if (!this.#state.compare) return ask({});
     try {
-      return await ask({ ...series, compare: 'previous' });
+      return await ask({ compare: 'previous' });
     } catch (error) {
-      if (error instanceof ApiProblem && error.members['parameter'] === 'compare') return ask(series);
+      if (error instanceof ApiProblem && error.members['parameter'] === 'compare') return ask({});
       throw error;
     }
   }

@@ -222,7 +222,7 @@ function compared<F extends z.ZodRawShape>(figures: F) {
       overlap: z
         .boolean()
         .describe(
-          'The intervals from lower to upper of both periods overlap: the difference may be nothing but error. Of pageviews: both are equal.',
+          'The intervals from lower to upper of both periods overlap: the difference may be nothing but error. Of pageviews and visits: both are equal.',
         ),
     })
     .nullable()
@@ -334,8 +334,9 @@ export const bodies = {
     {
       domain: z.string(),
       ...visitFigures,
-      through: z.string(),
-      series: z.array(z.object({ ...interval, ...visitFigures })).optional(),
+      compare: compared(visitFigures),
+      through: instantSchema,
+      series: z.array(z.object({ ...interval, ...visitFigures, compare: compared(visitFigures) })).optional(),
       emptyReason: z.string().optional(),
     },
     countAccuracySchema,

@@ -182,7 +182,13 @@ export const inquiries: readonly Inquiry[] = [
     summary: 'Visits of a domain in a range: bounce rate, pageviews per visit and duration',
     description:
       'From the batch view alone: `through` says up to when. All of a visit counts in the bucket it began in.',
-    query: { domain, ...rangeShape, ...zoneShape, interval: seriesShape.interval },
+    query: {
+      domain,
+      ...rangeShape,
+      ...zoneShape,
+      interval: seriesShape.interval,
+      compare: seriesShape.compare,
+    },
     body: bodies.visits,
     answer: (engine, input) => {
       const question = { ...seriesQuestion(input, engine), domain: parseDomain(input.domain, engine.urls) };

@@ -74,11 +74,13 @@ test('what docs/clients.md shows', { skip: realLogSkip() }, async (t) => {
   const here = (text: string): string => text.replaceAll(pageOrigin, origin);
   const dir = tempDir('clients-page');
 
-  await t.test('curl prints what the page shows', async () => {
-    const curls = commands.filter(({ command }) => command.startsWith('curl') && !command.includes('|'));
-    assert.ok(curls.length > 1);
-    for (const { command, prints } of curls) {
-      const { stdout } = await run('bash', ['-c', here(command)], { cwd: dir });
+  await t.test('curl and swa print what the page shows', async () => {
+    const asking = commands.filter(({ command }) => /^(curl|swa) [^|]*$/.test(command));
+    assert.ok(asking.length > 2);
+    const path = `${assetPath('bin')}${delimiter}${process.env['PATH']}`;
+    const env = { ...process.env, PATH: path, SWA_DATA_DIR: swa.config.dataDir };
+    for (const { command, prints } of asking) {
+      const { stdout } = await run('bash', ['-c', here(command)], { cwd: dir, env });
       assert.deepEqual(stdout.split(/\r?\n/).slice(0, -1), prints, command);
     }
   });

@@ -2,18 +2,20 @@
  * `swa query`: runs the query role; with a subcommand, answers one question. A question goes to the running system if there is
  * one; otherwise this process answers it from the files. Parameters, checks and body are the same (query/inquiries).
  */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { systemClock } from '../../lib/time/clock.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import { checkDataDir } from '../../lib/files/data-dir.js';
 import { SwaError } from '../../lib/errors/errors.js';
+import { dimensions } from '../../facts/subjects.js';
 import { HttpProblem } from '../../lib/http/problem.js';
 import { takesMany } from '../../lib/http/route.js';
 import { ask, inquiries, type AskInput, type Inquiry } from '../../query/inquiries.js';
+import { formats, inFormat, type Format } from '../../query/http/send.js';
 import { openEngine } from '../../query/open.js';
 import { aroundQuery } from '../roles.js';
-import { askRunning } from '../http-client.js';
+import { askRunning, bytesFromRunning } from '../http-client.js';
 import { runningUrl } from '../running-url.js';
 import { runRoleCommand } from './roles.js';
 
@@ -36,11 +38,14 @@ function addInquiry(query: Command, inquiry: Inquiry): void {
   for (const [name, schema] of Object.entries(inquiry.query)) {
     command.option(`--${name} <value${takesMany(shape, name) ? '...' : ''}>`, schema.description);
   }
+  command.addOption(new Option('--format <format>', 'What is printed.').choices(formats).default('json'));
+  // Understood, and refused with the reason and what to ask instead.
+  for (const { name } of dimensions)
+    if (!(name in inquiry.query)) command.addOption(new Option(`--${name} <value>`).hideHelp());
   command.action(async (...given: unknown[]) => {
-    const flags = command.opts<Flags>();
+    const { format, ...flags } = command.opts<Flags & { readonly format: Format }>();
     const args = Object.fromEntries(params.map((name, i) => [name, String(given[i])]));
-    const body = await answer(readConfig(process.env), inquiry, args, present(flags));
-    process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
+    process.stdout.write(await answer(readConfig(process.env), inquiry, args, present(flags), format));
   });
 }
 
@@ -55,25 +60,38 @@ async function answer(
   inquiry: Inquiry,
   args: Readonly<Record<string, string>>,
   flags: AskInput,
-): Promise<unknown> {
+  format: Format,
+): Promise<string | Uint8Array> {
   const origin = runningUrl(config, 'query');
   try {
-    if (origin !== undefined) return await askRunning(config, origin, target(inquiry, args, flags));
-    return await answerHere(config, inquiry, { ...args, ...flags });
+    if (origin === undefined) return await answerHere(config, inquiry, { ...args, ...flags }, format);
+    if (format === 'json') return pretty(await askRunning(config, origin, target(inquiry, args, flags)));
+    return await bytesFromRunning(config, origin, target(inquiry, args, { ...flags, format }));
   } catch (error) {
     if (!(error instanceof HttpProblem) || error.status >= 500) throw error;
     throw new SwaError('usage.invalid', error.message, { cause: error.cause, context: error.extra });
   }
 }
 
-async function answerHere(config: Config, inquiry: Inquiry, input: AskInput): Promise<unknown> {
+async function answerHere(
+  config: Config,
+  inquiry: Inquiry,
+  input: AskInput,
+  format: Format,
+): Promise<string | Uint8Array> {
   checkDataDir(config);
   const opened = openEngine(config, systemClock, await aroundQuery(config));
   try {
-    return (await ask(opened.engine, inquiry.name, input)).body;
+    const answered = await ask(opened.engine, inquiry.name, input);
+    return format === 'json' ? pretty(answered.body) : inFormat(answered, format);
   } finally {
     await opened.close();
   }
+}
+
+/** JSON for people. */
+function pretty(body: unknown): string {
+  return `${JSON.stringify(body, null, 2)}\n`;
 }
 
 function target(inquiry: Inquiry, args: Readonly<Record<string, string>>, flags: AskInput): string {

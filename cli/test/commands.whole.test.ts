@@ -232,6 +232,30 @@ test('commands that only read make nothing', async () => {
   }
 });
 
+test('a question is answered as rows where that is asked for, and a filter is refused with what to ask instead', async () => {
+  const { dir, swa } = setUp();
+  const facts = join(dir, 'facts.ndjson');
+  const view = {
+    type: 'pageview',
+    visitor: 'cookie:1',
+    url: 'https://e.org/',
+    timestamp: '2026-01-01T00:10:00Z',
+  };
+  writeFileSync(facts, `${JSON.stringify(view)}\n`);
+  assert.equal((await swa(['import', '--format', 'ndjson', facts])).code, 0);
+  assert.equal((await swa(['batch', 'run'])).code, 0);
+  const question = ['query', 'uniques', '--domain', 'e.org', '--from', '2026-01-01', '--to', '2026-01-02'];
+  const { stdout } = await swa([...question, '--format', 'csv']);
+  assert.deepEqual(stdout.split('\r\n'), [
+    'from,to,label,visitors,lower,upper,exact',
+    '2026-01-01T00:00:00.000Z,2026-01-02T00:00:00.000Z,,1,1,1,true',
+    '',
+  ]);
+  const refused = await swa([...question, '--source', 'direct']);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^usage\.invalid: 'source' is not a filter: .* by=source counts/);
+});
+
 test('a log that is gone is not made anew: nothing is acknowledged, and the message names the way on', async () => {
   const { dir, dataDir, swa } = setUp();
   const facts = join(dir, 'facts.ndjson');

@@ -222,7 +222,17 @@ export class FakeApi {
         const data = { domain, visits: 31_204, bounces: 12_877, through: iso(this.#batchAt) };
         const figures = { bounceRate: 0.412671, pageviewsPerVisit: 2.314, meanDuration: 272.4 };
         const none = { bounceRate: null, pageviewsPerVisit: null, meanDuration: null };
-        return { data: { ...data, ...(empty === undefined ? figures : none) }, ...frame };
+        const earlier = this.#earlier(url);
+        const compare = earlier && {
+          ...this.#range(earlier),
+          visits: 29_000,
+          bounces: 13_050,
+          bounceRate: 0.45,
+          pageviewsPerVisit: 2.2,
+          meanDuration: 245,
+          overlap: false,
+        };
+        return { data: { ...data, compare, ...(empty === undefined ? figures : none) }, ...frame };
       }
       case '/v1/pages': {
         const pages = Array.from({ length: Math.min(Number(given('limit')), 40) }, (_, i) => {

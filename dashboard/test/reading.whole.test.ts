@@ -164,6 +164,10 @@ test('the period before is shown beside the figures, and can be hidden', { skip 
       `Period before: ${data.pageviews?.toLocaleString('en') ?? ''}`,
     ),
   );
+  assert.deepEqual(
+    await page.locator('#figures .figure:nth-child(n + 4) .detail:last-child').allInnerTexts(),
+    ['Period before: 2.20', 'Period before: 4 min 5 s', 'Period before: 45%'],
+  );
   await page.focus('#uniques-chart');
   await page.keyboard.press('End');
   await page.locator('#announcer:has-text("on Sat 7 Mar 2026, 23:00")').waitFor({ state: 'attached' });

@@ -9,9 +9,10 @@ import type { BucketRange, BucketWidth } from '../../lib/time/buckets.js';
 import type { Tally } from '../engine/tally.js';
 import type { LiveIdentity } from '../identity/live-identity.js';
 import type { Period } from '../engine/zone.js';
-import { column, type Cell, type Column } from '../formats/table.js';
+import { column, type Column } from '../formats/table.js';
 import type { SeriesQuestion } from '../question/series.js';
 import { explainOf, envelopeOf } from './answer.js';
+import { Comparing, type Before, type Compared, type Figures } from './comparison.js';
 import { emptinessOf } from './empty.js';
 
 /** A question, and what it is answered with. */
@@ -21,9 +22,6 @@ export interface SeriesContext {
   readonly question: SeriesQuestion;
   readonly pace: Pace;
 }
-
-/** Figures, by column name. */
-type Figures<T> = Readonly<Record<keyof T, Cell>>;
 
 export interface SeriesMeasure<T extends Figures<T>, Data, Accuracy> {
   readonly what: 'pageviews' | 'uniques';
@@ -52,6 +50,7 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
   const { width } = engine;
   const { earlier } = question;
   const earlierRange = earlier?.(question.range);
+  const comparing = earlier === undefined ? undefined : new Comparing<T>(columns, measure.overlap, width);
   return engine.tallied(async (tally) => {
     for (const { from, to } of [question.range, earlierRange ?? question.range])
       await generation.realtime?.prefetch?.(question.subjects, from, to);
@@ -74,18 +73,8 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
     const hasSeries = question.interval !== undefined;
     const whole = { period: { ...question.range, label: '' }, figures: total, before: beforeAll };
     const counted = hasSeries ? series : [whole];
-    const compareOf = ({ figures, before: other }: Counted<T>): { compare?: Compared<T> | null } => {
-      if (earlier === undefined) return {};
-      if (other === undefined) return { compare: null };
-      return {
-        compare: {
-          from: width.show(other.period.from),
-          to: width.show(other.period.to),
-          ...other.figures,
-          overlap: measure.overlap(figures, other.figures),
-        },
-      };
-    };
+    const compareOf = ({ figures, before: other }: Counted<T>): { compare?: Compared<T> | null } =>
+      comparing === undefined ? {} : { compare: comparing.body(figures, other) };
     return {
       body: {
         data: {
@@ -110,21 +99,14 @@ export function seriesAnswer<T extends Figures<T>, Data, Accuracy>(
           column('to', 'time'),
           column('label', 'text'),
           ...columns,
-          ...(earlier === undefined ? [] : comparedColumns(columns)),
+          ...(comparing?.columns ?? []),
         ],
         rows: counted.map(({ period, figures, before: other }) => [
           period.from * width.ms,
           period.to * width.ms,
           period.label,
           ...columns.map(({ name }) => figures[name]),
-          ...(earlier === undefined
-            ? []
-            : [
-                other === undefined ? null : other.period.from * width.ms,
-                other === undefined ? null : other.period.to * width.ms,
-                ...columns.map(({ name }) => other?.figures[name] ?? null),
-                other === undefined ? null : measure.overlap(figures, other.figures),
-              ]),
+          ...(comparing?.cells(figures, other) ?? []),
         ]),
       },
     };
@@ -141,21 +123,6 @@ interface Counted<T> {
   readonly period: Period;
   readonly figures: T;
   readonly before: Before<T> | undefined;
-}
-
-/** The figures of the earlier period. */
-interface Before<T> {
-  readonly period: BucketRange;
-  readonly figures: T;
-}
-
-type Compared<T> = T & { readonly from: string; readonly to: string; readonly overlap: boolean };
-
-function comparedColumns(columns: readonly Column[]): readonly Column[] {
-  const named = columns.map(({ name, type }) =>
-    column(`compare${name.slice(0, 1).toUpperCase()}${name.slice(1)}`, type),
-  );
-  return [column('compareFrom', 'time'), column('compareTo', 'time'), ...named, column('overlap', 'flag')];
 }
 
 function entryOf<T>({ period, figures }: Counted<T>, width: BucketWidth): T & Interval {

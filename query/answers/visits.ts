@@ -11,8 +11,12 @@ import type { Period } from '../engine/zone.js';
 import { column } from '../formats/table.js';
 import type { SeriesQuestion } from '../question/series.js';
 import { envelopeOf, round, waitingIn, type Answer } from './answer.js';
+import { Comparing, type Before, type Compared } from './comparison.js';
 
-export interface VisitsQuestion extends Pick<SeriesQuestion, 'range' | 'zone' | 'interval' | 'periods'> {
+export interface VisitsQuestion extends Pick<
+  SeriesQuestion,
+  'range' | 'zone' | 'interval' | 'periods' | 'earlier'
+> {
   readonly domain: string;
 }
 
@@ -23,42 +27,69 @@ export function visits(
   { batch, realtime }: PinnedGeneration,
   question: VisitsQuestion,
 ): Answer<Bodies['visits']> {
-  const { domain, range, interval, periods } = question;
+  const { domain, range, interval, periods, earlier } = question;
   const { width } = engine;
+  const comparing = earlier === undefined ? undefined : new Comparing<Figures>(figureColumns, isEqual, width);
+  const earlierRange = earlier?.(range);
   const cells = cellsIn(batch, domain, range);
-  const total = figuresOf(sumOf(cells));
-  const series = seriesOf(cells, periods);
-  const rows = interval === undefined ? [{ ...range, label: '', figures: total }] : series;
+  const earlierCells = earlierRange === undefined ? [] : cellsIn(batch, domain, earlierRange);
+  const counted = (period: Period): Counted => {
+    const before = earlier?.(period);
+    return {
+      period,
+      figures: figuresIn(cells, period),
+      before: before && { period: before, figures: figuresIn(earlierCells, before) },
+    };
+  };
+  const whole = counted({ ...range, label: '' });
+  const series = periods.map(counted);
+  const compareOf = ({ figures, before }: Counted): { compare?: Compared<Figures> | null } =>
+    comparing === undefined ? {} : { compare: comparing.body(figures, before) };
+  const entries = series.map((entry) => ({
+    from: width.show(entry.period.from),
+    to: width.show(entry.period.to),
+    label: entry.period.label,
+    ...entry.figures,
+    ...compareOf(entry),
+  }));
   return {
     body: {
       data: {
         domain,
-        ...total,
-        ...throughOf(batch, total),
-        ...(interval === undefined
-          ? {}
-          : {
-              series: series.map(({ from, to, label, figures }) => ({
-                from: width.show(from),
-                to: width.show(to),
-                label,
-                ...figures,
-              })),
-            }),
+        ...whole.figures,
+        ...compareOf(whole),
+        ...throughOf(batch, whole.figures),
+        ...(interval === undefined ? {} : { series: entries }),
       },
       accuracy: { method: 'count', exact: true, ...waitingIn({ realtime }) },
-      ...envelopeOf(engine, { batch, realtime: undefined }, question),
+      ...envelopeOf(engine, { batch, realtime: undefined }, question, {
+        from: Math.min(range.from, earlierRange?.from ?? Infinity),
+        to: range.to,
+      }),
     },
     table: {
-      columns: [column('from', 'time'), column('to', 'time'), column('label', 'text'), ...figureColumns],
-      rows: rows.map(({ from, to, label, figures }) => [
-        from * width.ms,
-        to * width.ms,
-        label,
+      columns: [
+        column('from', 'time'),
+        column('to', 'time'),
+        column('label', 'text'),
+        ...figureColumns,
+        ...(comparing?.columns ?? []),
+      ],
+      rows: (interval === undefined ? [whole] : series).map(({ period, figures, before }) => [
+        period.from * width.ms,
+        period.to * width.ms,
+        period.label,
         ...figureColumns.map(({ name }) => figures[name]),
+        ...(comparing?.cells(figures, before) ?? []),
       ]),
     },
   };
+}
+
+interface Counted {
+  readonly period: Period;
+  readonly figures: Figures;
+  readonly before: Before<Figures> | undefined;
 }
 
 /** Sums over the visits of a domain that began in a range. */
@@ -125,15 +156,23 @@ function figuresOf(sums: VisitSums) {
   };
 }
 
-/** @param cells ascending, like the periods */
-function seriesOf(
-  cells: readonly VisitCell[],
-  periods: readonly Period[],
-): (Period & { readonly figures: Figures })[] {
-  let next = 0;
-  return periods.map((period) => {
-    const first = next;
-    while ((cells[next]?.bucket ?? Number.POSITIVE_INFINITY) < period.to) next++;
-    return { ...period, figures: figuresOf(sumOf(cells.slice(first, next))) };
-  });
+/** @param cells ascending */
+function figuresIn(cells: readonly VisitCell[], { from, to }: BucketRange): Figures {
+  return figuresOf(sumOf(cells.slice(firstFrom(cells, from), firstFrom(cells, to))));
+}
+
+/** Index of the first cell at or after a bucket. */
+function firstFrom(cells: readonly VisitCell[], bucket: number): number {
+  let [low, high] = [0, cells.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((cells[middle]?.bucket ?? Infinity) < bucket) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Visits are counted, not estimated: figures that differ are different. */
+function isEqual(a: Figures, b: Figures): boolean {
+  return figureColumns.every(({ name }) => a[name] === b[name]);
 }

@@ -66,14 +66,15 @@ export async function sendAnswer(
   answer: Answer,
   format: Format,
 ): Promise<void> {
-  switch (format) {
-    case 'json':
-      return sendBytes(request, response, 'application/json', JSON.stringify(answer.body));
-    case 'csv':
-      return sendBytes(request, response, 'text/csv; charset=utf-8; header=present', toCsv(answer.table));
-    case 'arrow':
-      return sendBytes(request, response, arrowMediaType, toArrow(answer.table, withoutRows(answer.body)));
-  }
+  return sendBytes(request, response, contentTypes[format], inFormat(answer, format));
+}
+
+const contentTypes = { ...mediaTypes, csv: 'text/csv; charset=utf-8; header=present' } as const;
+
+/** The bytes of an answer, or its text. */
+export function inFormat(answer: Answer, format: Format): string | Uint8Array {
+  if (format === 'json') return JSON.stringify(answer.body);
+  return format === 'csv' ? toCsv(answer.table) : toArrow(answer.table, withoutRows(answer.body));
 }
 
 /** The body without the lists in `data` from which the rows are made. Totals stay, and so do the requested URLs. */

@@ -90,6 +90,45 @@ test('a series has every interval, with null for quotients where there are no vi
   assert.equal(range.interval, 'day');
 });
 
+test('compare adds the same figures of the earlier period, to the whole and to each interval', async (t) => {
+  const asked = `/v1/visits?domain=example.org&from=${show(hour0 + 24)}&to=${show(hour0 + 48)}&compare=previous`;
+  const batch = new FakeBatchView([], { visits: new Map([['example.org', cells]]) });
+  const server = await serve(t, { batch, realtime: undefined });
+  const { data } = bodies.visits.parse(await (await server.get(asked)).json());
+  const before = {
+    from: show(hour0),
+    to: show(hour0 + 24),
+    visits: 4,
+    bounces: 2,
+    pageviews: 8,
+    duration: 90.5,
+    bounceRate: 0.5,
+    pageviewsPerVisit: 2,
+    meanDuration: 22.625,
+    overlap: false,
+  };
+  assert.equal(data.visits, 2);
+  assert.deepEqual(data.compare, before);
+  const { data: byDay } = bodies.visits.parse(await (await server.get(`${asked}&interval=hour`)).json());
+  assert.deepEqual(byDay.compare, before);
+  const parts = byDay.series?.map(({ compare }) => compare);
+  assert.equal(parts?.length, 24);
+  assert.deepEqual(
+    parts.flatMap((part) => ((part?.visits ?? 0) > 0 ? [[part?.from, part?.visits]] : [])),
+    [
+      [show(hour0), 3],
+      [show(hour0 + 23), 1],
+    ],
+  );
+  assert.deepEqual(
+    parts.map((part) => part?.overlap),
+    parts.map((_, i) => i !== 0 && i !== 23), // no visits in both
+  );
+  const csv = await (await server.get(`${asked}&format=csv`)).text();
+  assert.match(csv, /,meanDuration,compareFrom,compareTo,compareVisits,.*,compareMeanDuration,overlap\r\n/);
+  assert.match(csv, /,2025-06-01T00:00:00.000Z,2025-06-02T00:00:00.000Z,4,2,8,90.5,0.5,2,22.625,false\r\n$/);
+});
+
 test('a view that does not know the lengths of visits says null, not 0', async (t) => {
   const lengths = { pageviews: Number.NaN, durationMs: Number.NaN };
   const { data } = await ask(
