@@ -1,4 +1,4 @@
-/** DuckDB for one batch run, with the star's edges as the view `equivs`. Every statement is in its own file under batch/sql. */
+/** DuckDB for one batch run, with the star's edges as the view `equivs` and the ids and times of its pageviews as the view `pageviews`. Every statement is in its own file under batch/sql. */
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
 import { dirname } from 'node:path';
 import { assetText } from '../lib/files/assets.js';
@@ -6,7 +6,7 @@ import { SwaError, messageOf } from '../lib/errors/errors.js';
 import { timeEnd, timeStart } from '../facts/fact.js';
 import { offsetAt } from '../log/cut.js';
 import type { Cut } from '../log/log.js';
-import { openDuckDb, sqlText, type DuckDb } from '../master-data/duckdb.js';
+import { openDuckDb, sqlParquet, sqlText, type DuckDb } from '../master-data/duckdb.js';
 import type { SnapshotFile } from '../master-data/snapshot.js';
 import type { StarFacts } from '../master-data/star/star.js';
 
@@ -54,6 +54,7 @@ export class BatchDb {
     // Excludes what `decodeRecord` refuses, because files of earlier versions may contain it.
     await connection.run(`create temp macro swa_is_time(ms) as ms >= ${timeStart} and ms < ${timeEnd}`);
     await connection.run(`create temp view equivs as ${starEdges(options)}`);
+    await connection.run(`create temp view pageviews as ${starVisitors(options)}`);
     return new BatchDb(database);
   }
 
@@ -146,4 +147,18 @@ export function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>)
   const none =
     'select 0 as a, 0 as b, 0 as kind, 0 as event, 0 as exclusion, 0::bigint as timestamp, 0::bigint as "offset", 0 as partition where false';
   return [none, ...selects].join(' union all ');
+}
+
+/** A query for the visitor and the time of the star's pageviews before the cut. */
+function starVisitors({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>): string {
+  const selects = facts
+    .filter(({ topic }) => topic === 'pageviews')
+    .map(({ partition, path, masterPath, isCut }) => {
+      // Rows are in offset order, and the star's are those of the master dataset's file.
+      const end = offsetAt(cut.next, `pageviews/${partition}`);
+      const below = `(select count(*) from ${sqlParquet(masterPath)} where "offset" < ${end})`;
+      return `select visitor, timestamp from read_parquet(${sqlText(path)}, hive_partitioning = false, file_row_number = true)
+        where url > 0${isCut ? ` and file_row_number < ${below}` : ''}`;
+    });
+  return ['select 0 as visitor, 0::bigint as timestamp where false', ...selects].join(' union all ');
 }

@@ -31,6 +31,12 @@ import {
   type ErasureOrder,
   type ErasureRecord,
 } from '../facts/erasure-records.js';
+import { saveAgedEdges } from '../facts/aged-edges.js';
+import { erasureHashOf } from '../facts/erasures.js';
+import { createSecret } from '../lib/files/dir-secret.js';
+import { hashBytes } from '../lib/memory/keyed-hash.js';
+import { pinSnapshot, type PinnedSnapshot } from '../master-data/pins.js';
+import { agedPairs } from './aged-pairs.js';
 import { eraseInLog, recordErasures } from '../facts/erase-log.js';
 import { makeRules } from '../facts/rules.js';
 import { compareViewIds } from '../facts/views/view-id.js';
@@ -63,7 +69,9 @@ export interface SharedErasing {
   readonly url: string;
   /** Has records and orders of all hosts here, and of this one there. */
   exchange(): Promise<void>;
-  /** Gives an order to all hosts, this one among them. */
+  /** Has the facts of the newest manifests here until `release`. */
+  fetchFacts(what: string): Promise<PinnedSnapshot>;
+  /** Gives an order to all hosts, this one among them, with the file of its edges. */
   giveOrder(order: ErasureOrder): Promise<void>;
   /**
    * Removes the shared batch views that were made before a view. Returns false while the realtime view still starts from one.
@@ -215,15 +223,36 @@ async function theOrder(
   if (standing?.id === id) return standing;
   onStep?.('ordered');
   const before = withView(dataDir, current, (view) => view.meta.cut.next);
+  const edges = olderThan === null ? 0 : await orderEdges(config, shared, id, olderThan);
   const order = {
     id,
     values: [...new Set(open.flatMap(({ values }) => values))].toSorted(),
     olderThan,
+    edges,
     before,
   };
   if (shared === undefined) giveOrder(dataDir, order);
   else await shared.giveOrder(order);
   return order;
+}
+
+/** Writes the file of the edges that are too old; returns the number of their pairs. */
+async function orderEdges(
+  config: Config,
+  shared: SharedErasing | undefined,
+  orderId: string,
+  olderThan: number,
+): Promise<number> {
+  const { dataDir } = config;
+  createSecret(dataDir); // no-op if it exists; directories of earlier versions have none
+  const pinned = shared === undefined ? pinSnapshot(dataDir, 'erasing') : await shared.fetchFacts('erasing');
+  try {
+    const content = await agedPairs(config, pinned.snapshot, olderThan, erasureHashOf(dataDir));
+    if (content.length > 0) saveAgedEdges(dataDir, orderId, content);
+    return content.length / hashBytes;
+  } finally {
+    pinned.release();
+  }
 }
 
 /** False while others still work on the order, or use what is to be removed. Files are listed in the records before they are rewritten or removed. */

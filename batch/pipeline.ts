@@ -108,7 +108,7 @@ export interface BuildStatistics {
   readonly excludedPageviews: number;
   readonly pageviews: number;
   readonly edgeRecords: number;
-  /** Edge records that are not valid facts, or contain a placeholder id. */
+  /** Edge records that are not valid facts, contain a placeholder or erased id, or are too old. */
   readonly refusedEdges: number;
   /** Edge records that repeat an earlier one. */
   readonly repeatedEdges: number;
@@ -168,7 +168,7 @@ class Build {
       const live = await liveExclusions(db, star, rules);
       const exclusions = new Exclusions(live.rules, rules, this.#options.keptFrom);
       const erased = erasedVisitors(star, exclusions);
-      const persons = await resolvePersons(db, star, this.#options.maxPersonIds, erased);
+      const persons = await resolvePersons(db, star, this.#options.maxPersonIds, erased, exclusions.keptFrom);
       identity = new IdentityThread(writer.identityPath, persons);
       const people = peopleOf(star.coupons, persons);
       const excluded = excludedNumbers(star, exclusions);

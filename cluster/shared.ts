@@ -47,7 +47,19 @@ export class Shared {
     this.views = new BucketViews({ dataDir, store, keep, clock });
     const { master, views } = this;
     const erasures = new BucketErasures(dataDir, store);
-    this.erasing = new HostErasing({ config: options.config, clock, store, master, views, erasures });
+    const fetchFacts = async (what: string): Promise<PinnedSnapshot> => {
+      await master.pull();
+      return this.fetchFacts(what);
+    };
+    this.erasing = new HostErasing({
+      config: options.config,
+      clock,
+      store,
+      master,
+      views,
+      erasures,
+      fetchFacts,
+    });
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Decides which records of the log are erased: those that contain an erased id, and pageviews that are too old. */
+/** Decides which records of the log are erased: those that contain an erased id, and pageviews and edges that are too old. */
 import type { RecordTest, Topic } from '../log/log.js';
 import type { ToErase } from './erasure-records.js';
 import type { ErasedIds } from './erasures.js';
@@ -6,13 +6,13 @@ import { isExclusion } from './fact.js';
 import { decodeRecord } from './record.js';
 
 /** Records that are not valid facts (written by another producer) are erased if any text in them is an erased id. */
-export function isToErase({ ids: erased, olderThan }: ToErase): RecordTest {
+export function isToErase({ ids: erased, olderThan, edges }: ToErase): RecordTest {
   return (value: Uint8Array, topic: Topic): boolean => {
     const fact = decodeRecord(value, topic);
     if (fact.type === 'invalid') return holdsErased(value, erased);
     if (fact.type === 'pageview') return fact.timestamp < olderThan || erased.has(fact.visitor);
     if (isExclusion(fact)) return fact.by === 'visitor' && erased.has(fact.value);
-    return erased.has(fact.a) || erased.has(fact.b);
+    return erased.has(fact.a) || erased.has(fact.b) || (fact.timestamp < olderThan && edges.has(fact));
   };
 }
 

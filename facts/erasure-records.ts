@@ -6,6 +6,7 @@
  *   order.json     the order to the owners of facts: rewrite them without these ids
  *   master.json    the sink's answer to the order
  *   log.json       the answer of the log's writer
+ *   edges-<id>.bin the edges that an order erases for their age (aged-edges.ts)
  *   host.json      where hosts share facts: what this one has removed (cluster/erasures/)
  *   key            where hosts share facts: what ids are hashed with (erasures.ts)
  *   aged.json      the time before which pageviews have been erased for their age (SWA_RETENTION_DAYS)
@@ -18,11 +19,13 @@ import { createSecret, secretPath } from '../lib/files/dir-secret.js';
 import { SwaError } from '../lib/errors/errors.js';
 import type { Findings } from '../lib/errors/finding.js';
 import { replaceFile } from '../lib/files/durable.js';
+import { removeScratch } from '../lib/files/removal.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
 import { validJson } from '../lib/files/valid-json.js';
 import type { Offsets } from '../log/log.js';
 import { namesIn } from '../log/stored.js';
 import { ErasedIds, erasureHashOf, isErasedValue } from './erasures.js';
+import { AgedEdges, agedEdgesName, isAgedEdgesName, readAgedEdges } from './aged-edges.js';
 import { isId } from './ids.js';
 import { isPlaceholderId } from './placeholders.js';
 
@@ -145,6 +148,8 @@ const orderSchema = z.object({
   values: z.array(z.string().refine(isErasedValue)),
   /** Also erase pageviews with an earlier timestamp, UTC ms; null: none for their age. */
   olderThan: count.nullable(),
+  /** Number of pairs whose edges of an earlier timestamp are erased too (aged-edges.ts). */
+  edges: count.default(0),
   /** Facts before these offsets must be rewritten; later ones may be. */
   before: z.record(z.string(), count).transform((next) => next as Offsets), // written from a cut
 });
@@ -158,10 +163,17 @@ export interface ToErase {
   readonly ids: ErasedIds;
   /** Pageviews with an earlier timestamp are erased, UTC ms. */
   readonly olderThan: number;
+  /** Edges with an earlier timestamp are erased if they are among these. */
+  readonly edges: AgedEdges;
 }
 
-export function toErase(dataDir: string, { values: hashes, olderThan }: ErasureOrder): ToErase {
-  return { ids: new ErasedIds(hashes, erasureHashOf(dataDir)), olderThan: olderThan ?? -Infinity };
+export function toErase(dataDir: string, { id, values: hashes, olderThan, edges }: ErasureOrder): ToErase {
+  const hash = erasureHashOf(dataDir);
+  return {
+    ids: new ErasedIds(hashes, hash),
+    olderThan: olderThan ?? -Infinity,
+    edges: new AgedEdges(readAgedEdges(dataDir, id, edges), hash),
+  };
 }
 
 const agedSchema = z.object({ olderThan: count });
@@ -180,8 +192,11 @@ export function saveErasedByAge(dataDir: string, olderThan: number): void {
 /** Who answers an order: the parts of the system that own facts and rewrite them, and each host that has copies of shared ones. */
 export type FactOwner = 'master' | 'log' | 'host';
 
+/** The file of its edges must be there; those of earlier orders go. */
 export function giveOrder(dataDir: string, order: ErasureOrder): void {
   replaceFile(orderPath(dataDir), JSON.stringify(order));
+  for (const name of namesIn(dir(dataDir)))
+    if (isAgedEdgesName(name) && name !== agedEdgesName(order.id)) removeScratch(join(dir(dataDir), name));
 }
 
 /** The current or latest order; undefined if there never was one. Throws `data-dir.unusable` if it is damaged. */

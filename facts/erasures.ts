@@ -15,7 +15,8 @@ import { roomOf } from '../lib/files/data-dir.js';
 import { secretFor } from '../lib/files/dir-secret.js';
 import { replaceFile } from '../lib/files/durable.js';
 import { readIfThere } from '../lib/files/read-if-there.js';
-import { hashKeyBytes, hashWords, KeyedHash, type TextSpans } from '../lib/memory/keyed-hash.js';
+import { compareUtf8 } from './fact.js';
+import { hashBytes, hashKeyBytes, hashWords, KeyedHash, type TextSpans } from '../lib/memory/keyed-hash.js';
 
 const valuePattern = /^[0-9a-f]{80}$/;
 const idDigits = 8;
@@ -30,6 +31,8 @@ interface Keys {
   /** Identifies the secret that the keys are derived from. */
   readonly id: string;
   readonly marks: KeyedHash;
+  /** Of pairs of ids. */
+  readonly pairs: KeyedHash;
   readonly key: Buffer;
 }
 
@@ -54,6 +57,17 @@ export class ErasureHash {
     return `${keys.id}${hexOf(mark)}${hash}`;
   }
 
+  /** Hash of the pair of an edge, in either order: 16 bytes. Throws `data-dir.unusable` if there is no secret. */
+  ofPair({ a, b }: { readonly a: string; readonly b: string }): Buffer {
+    const keys = this.keys();
+    if (keys === undefined)
+      throw new SwaError('data-dir.unusable', 'an edge cannot be erased: the data directory has no secret');
+    keys.pairs.text(JSON.stringify(compareUtf8(a, b) <= 0 ? [a, b] : [b, a]));
+    return Buffer.from(
+      Uint8Array.from(new Uint8Array(keys.pairs.words.buffer, keys.pairs.words.byteOffset, hashBytes)),
+    );
+  }
+
   /** Undefined if there is no secret. */
   keys(): Keys | undefined {
     if (this.#keys !== undefined) return this.#keys;
@@ -62,8 +76,9 @@ export class ErasureHash {
     const keyFor = (purpose: string): Buffer =>
       createHmac('sha256', Buffer.from(secret, 'hex')).update(purpose).digest();
     const marks = new KeyedHash(keyFor('marks').subarray(0, hashKeyBytes));
+    const pairs = new KeyedHash(keyFor('pairs').subarray(0, hashKeyBytes));
     const id = keyFor('id').toString('hex').slice(0, idDigits);
-    return (this.#keys = { id, marks, key: keyFor('hashes') });
+    return (this.#keys = { id, marks, pairs, key: keyFor('hashes') });
   }
 }
 

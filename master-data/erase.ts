@@ -11,7 +11,7 @@ import { holdsErased } from '../facts/erased-record.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { parsePartitionName, type PartitionName, type Topic } from '../log/log.js';
 import { commitFile, type MasterStore } from './commit.js';
-import { optionalTextIn } from './columns.js';
+import { optionalTextIn, textIn } from './columns.js';
 import { sqlBlob } from './duckdb.js';
 import { partitionDir, tempSuffix } from './layout.js';
 import type { ChainHead, ManifestFile } from './manifest.js';
@@ -40,7 +40,10 @@ export async function eraseInFile(
   const { connection } = store;
   const { topic } = parsePartitionName(name);
   const path = join(partitionDir(store.dataDir, name), file.name);
-  const isOld = topic === 'pageviews' && file.minTimestamp !== null && file.minTimestamp < erased.olderThan;
+  const isOld =
+    (topic === 'pageviews' || !erased.edges.isEmpty) &&
+    file.minTimestamp !== null &&
+    file.minTimestamp < erased.olderThan;
   if (erased.ids.isEmpty && !isOld) return undefined;
   const rows = await rowsToErase(
     connection,
@@ -79,7 +82,7 @@ async function rowsToErase(
   connection: DuckDBConnection,
   topic: Topic,
   path: string,
-  { ids: erased, olderThan }: ToErase,
+  { ids: erased, olderThan, edges }: ToErase,
 ): Promise<string | undefined> {
   const facts = sqlFacts(topic, [path]);
   const ids: string[] = [];
@@ -99,12 +102,15 @@ async function rowsToErase(
       }
     }
   }
-  const offsets: string[] = [];
+  const offsets: bigint[] = [];
   const others = await connection.runAndReadAll(
     `select "offset", raw from ${facts} where raw is not null and ${notErased}`,
   );
   for (const [offset, raw] of others.getRows())
-    if (raw instanceof DuckDBBlobValue && holdsErased(raw.bytes, erased)) offsets.push(String(offset));
+    if (raw instanceof DuckDBBlobValue && holdsErased(raw.bytes, erased))
+      offsets.push(BigInt(String(offset)));
+  if (topic === 'equivs' && !edges.isEmpty && Number.isFinite(olderThan))
+    offsets.push(...(await agedOffsets(connection, facts, olderThan, edges)));
   const texts = [...new Set(ids)].map((id) => sqlBlob(Buffer.from(id))).join(', ');
   const isAged = topic === 'pageviews' && Number.isFinite(olderThan);
   const conditions = [
@@ -112,7 +118,41 @@ async function rowsToErase(
     ...(texts === ''
       ? []
       : idColumns[topic].map((column) => `coalesce(encode(${column}) in (${texts}), false)`)),
-    ...(offsets.length === 0 ? [] : [`"offset" in (${offsets.join(', ')})`]),
+    ...(offsets.length === 0 ? [] : [await amongOffsets(connection, offsets)]),
   ];
   return conditions.length === 0 ? undefined : `(${conditions.join(' or ')})`;
+}
+
+/** Offsets of the edges that are too old. */
+async function agedOffsets(
+  connection: DuckDBConnection,
+  facts: string,
+  olderThan: number,
+  edges: ToErase['edges'],
+): Promise<bigint[]> {
+  const offsets: bigint[] = [];
+  const rows = await connection.stream(
+    `select "offset", encode(a), encode(b) from ${facts}
+     where kind in ('equiv', 'retract') and timestamp < ${olderThan} and a is not null and b is not null`,
+  );
+  for (;;) {
+    const chunk = await rows.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return offsets;
+    const [offset, a, b] = [chunk.getColumnVector(0), chunk.getColumnVector(1), chunk.getColumnVector(2)];
+    for (let row = 0; row < chunk.rowCount; row++)
+      if (edges.has({ a: textIn(a, row), b: textIn(b, row) }))
+        offsets.push(BigInt(String(offset.getItem(row))));
+  }
+}
+
+/** An SQL condition for rows with these offsets, which may be many: they are put into a table. */
+async function amongOffsets(connection: DuckDBConnection, offsets: readonly bigint[]): Promise<string> {
+  await connection.run('create or replace temp table erased_offset ("offset" bigint)');
+  const appender = await connection.createAppender('erased_offset');
+  for (const offset of offsets) {
+    appender.appendBigInt(offset);
+    appender.endRow();
+  }
+  appender.closeSync();
+  return '"offset" in (from erased_offset)';
 }

@@ -15,6 +15,7 @@ import {
   withFiles,
   type ErasedFile,
   type ErasureOrder,
+  type ToErase,
 } from '../facts/erasure-records.js';
 import { SwaError, systemCode, hasCode } from '../lib/errors/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../log/cut.js';
@@ -108,7 +109,14 @@ export class SinkSession {
    */
   readonly #whole = new Set<string>();
   /** Progress of the current order to erase: the files rewritten, and the names of files that need no further check. */
-  #erasing: { readonly id: string; files: readonly ErasedFile[]; readonly done: Set<string> } | undefined;
+  #erasing:
+    | {
+        readonly id: string;
+        readonly erased: ToErase;
+        files: readonly ErasedFile[];
+        readonly done: Set<string>;
+      }
+    | undefined;
   /** Manifest number of each partition at the start. */
   readonly #firstNumbers: ReadonlyMap<PartitionName, number>;
 
@@ -362,10 +370,10 @@ export class SinkSession {
     const order = this.#orderToErase();
     if (order === undefined) return false;
     const { dataDir, shared } = this.#options;
-    const erased = toErase(dataDir, order);
     if (this.#erasing?.id !== order.id)
       this.#erasing = {
         id: order.id,
+        erased: toErase(dataDir, order),
         files: answerTo(dataDir, order, 'master')?.files ?? [],
         done: new Set(),
       };
@@ -377,7 +385,7 @@ export class SinkSession {
         this.#compacting.signal.throwIfAborted();
         await shared?.fetch(name, [file]);
         const path = relative(dataDir, join(partitionDir(dataDir, name), file.name));
-        const found = await eraseInFile(this.#store, name, head, file, erased, (records) => {
+        const found = await eraseInFile(this.#store, name, head, file, erasing.erased, (records) => {
           erasing.files = withFiles(erasing.files, [{ path, records }]);
           answer(dataDir, 'master', { id: order.id, isDone: false, files: [...erasing.files] });
         });

@@ -2,6 +2,7 @@
  * Resolves persons from the star's edges. DuckDB finds the live edges, by visitor numbers; only ids in live edges are read as texts, to be
  * sorted: the least id of a person is its PersonID.
  */
+import { timeStart } from '../../facts/fact.js';
 import { integers } from '../../master-data/columns.js';
 import type { Star } from '../../master-data/star/star.js';
 import type { BatchDb } from '../database.js';
@@ -26,14 +27,19 @@ export interface ResolvedPersons extends Persons {
 /**
  * @param maxIds components with more ids are left unjoined; 0: no cap
  * @param erased visitor numbers of erased ids, whose edges join nothing
+ * @param keptFrom edges with an earlier timestamp join only if one of their ids has a pageview since; -Infinity: all join
  */
 export async function resolvePersons(
   db: BatchDb,
   star: Star,
   maxIds: number,
   erased: readonly number[],
+  keptFrom: number,
 ): Promise<ResolvedPersons> {
-  await db.run('edges', { erased: erased.join() || '0' });
+  await db.run('edges', {
+    erased: erased.join() || '0',
+    keptFrom: String(Math.max(timeStart, keptFrom)),
+  });
   for (const statement of ['repeated-edges', 'live-edges']) await db.run(statement);
   const counts = {
     edges: await db.countOf('edge'),

@@ -2,13 +2,16 @@
 -- Input tables: the star's facts as pageview and equiv (with exclusions), its groups of pageviews that may be repeats as repeat_group,
 -- and the meaning of its numbers as url (page, domain), bot (agents), visitor (id, coupon; no placeholders), excluded (numbers of texts
 -- that exclusions match), erased (visitors) and result. {values} maps results to a pageview's value in each dimension; {bucketMs} is the width of a base bucket.
--- Edges, without those of erased ids. Of edges with the same event id, kind and pair the first counts; for each pair the latest wins.
+-- Edges, without those of erased ids, and without old ones of ids that are not seen any more. Of edges with the same event id, kind and pair the first counts; for each pair the latest wins.
+create temp table seen as select distinct visitor from pageview where timestamp >= {keptFrom} and timestamp < {timeEnd};
+
 create temp table edge as
 select least(a.id, b.id) as lo, greatest(a.id, b.id) as hi, kind, timestamp, partition, "offset"
 from equiv
 join visitor as a on a.visitor = equiv.a
 join visitor as b on b.visitor = equiv.b
 where kind > 0 and timestamp >= {timeStart} and timestamp < {timeEnd} and a.visitor not in (from erased) and b.visitor not in (from erased)
+  and (timestamp >= {keptFrom} or a.visitor in (from seen) or b.visitor in (from seen))
 qualify event = 0 or row_number() over (partition by event, kind, lo, hi order by partition, "offset") = 1;
 
 create temp table live_edge as
@@ -44,8 +47,7 @@ anti join bot using (agent)
 anti join (from excluded semi join live_exclusion using (exclusion)) as x
   on timestamp >= start and timestamp < stop
   and number = case x.kind when 'visitor' then visitor when 'userAgent' then agent when 'importId' then import else page_number end
-left join person using (visitor) left join repeat_group using (file, row)
-where timestamp >= {keptFrom} and timestamp < {timeEnd}
+left join person using (visitor) left join repeat_group using (file, row) where timestamp >= {keptFrom} and timestamp < {timeEnd}
 qualify repeat_group.number is null
   or row_number() over (partition by repeat_group.number, page order by file, row) = 1;
 
@@ -63,8 +65,7 @@ lateral (
     {span: 'month', bucket: datesub('month', timestamp '1970-01-01', make_timestamp(timestamp * 1000))}
   ], recursive := true)
 )
-where subject is not null
-group by kind, subject, span, bucket;
+where subject is not null group by kind, subject, span, bucket;
 
 -- Visits. A view 30 minutes or more after the one before begins a new one; it counts in the base bucket it began.
 create temp table visit as
@@ -76,5 +77,4 @@ from (
     from (select *, lag(timestamp, 1, -1800000) over (partition by domain, person order by timestamp) as before from counted)
   )
   group by domain, person, number
-)
-group by domain, bucket;
+) group by domain, bucket;

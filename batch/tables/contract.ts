@@ -19,7 +19,7 @@ import type { Column } from '../../master-data/schema.js';
 import type { SnapshotFile } from '../../master-data/snapshot.js';
 
 /** Changes when engines must be changed with it. */
-export const contractVersion = 2;
+export const contractVersion = 3;
 
 export interface JobFile extends Pick<SnapshotFile, 'topic' | 'partition' | 'path' | 'sizeBytes' | 'sha256'> {
   /** Rows at or above it do not belong to the snapshot. */
@@ -56,7 +56,10 @@ export interface Job {
   readonly maxPersonIds: number;
   /** Times of facts lie in [from, to), UTC ms. */
   readonly times: { readonly from: number; readonly to: number };
-  /** Pageviews of an earlier time are excluded (SWA_RETENTION_DAYS), UTC ms; null: those of any time count. */
+  /**
+   * Pageviews of an earlier time are excluded (SWA_RETENTION_DAYS), and so are edges of an earlier time, retractions among them, unless one of
+   * their ids has a pageview from then on, whether it counts or not; UTC ms. null: facts of any time count.
+   */
   readonly keptFrom: number | null;
   /** A file lacks those that are newer than it: they are null. */
   readonly columns: Readonly<Record<Topic, readonly Pick<Column, 'name' | 'type'>[]>>;

@@ -3,6 +3,7 @@
  * statements of its own, and takes nothing from the engine but which pages and persons there are.
  */
 import type { Exclusions } from '../../facts/exclusions.js';
+import { timeStart } from '../../facts/fact.js';
 import { isPlaceholderId } from '../../facts/placeholders.js';
 import type { Rules } from '../../facts/rules.js';
 import { offsetAt } from '../../log/cut.js';
@@ -148,13 +149,18 @@ async function sampleEdges({
      select visitor as id from persons semi join person using (person)
      union all select visitor from chosen anti join persons using (visitor) where ${maxPersonIds === 0}`,
   );
+  const keptFrom = Math.max(timeStart, exclusions.keptFrom);
   const edges: (readonly [string, string])[] = [];
   const rows = db.stream(
-    `with edge as (
+    `with seen as (
+       select distinct visitor from ${sqlSnapshot('pageviews', snapshot)}
+       where timestamp >= ${keptFrom} and ${sqlIsTime} and url <> ''
+     ), edge as (
        select least(a, b) as lo, greatest(a, b) as hi, kind, timestamp, partition, "offset"
        from ${sqlSnapshot('equivs', snapshot)}
        where kind in ('equiv', 'retract') and a <> '' and b <> '' and ${sqlIsTime}
          and (a in (from sampled) or b in (from sampled))
+         and (timestamp >= ${keptFrom} or a in (from seen) or b in (from seen))
        qualify coalesce(event_id, '') = ''
          or row_number() over (partition by event_id, kind, lo, hi order by partition, "offset") = 1
      )

@@ -9,7 +9,7 @@ import { ProgressMeter } from '../progress.js';
 
 export async function build(
   config: Config,
-  options: { threads: number; tuning?: Partial<Tuning>; keep?: (dir: string) => void },
+  options: { threads: number; tuning?: Partial<Tuning>; keep?: (dir: string) => void; keptFrom?: number },
 ): Promise<BuiltView> {
   const viewDir = newBuildingDir(config.dataDir, 'test');
   const built = await buildView({
@@ -18,6 +18,7 @@ export async function build(
     lgK: config.lgK,
     bucketMinutes: config.bucketMinutes,
     maxPersonIds: config.maxPersonIds,
+    keptFrom: options.keptFrom,
     number: 1,
     createdAt: 0,
     previous: undefined,

@@ -230,20 +230,23 @@ test('killed at any moment, erasing resumes and loses nothing', async () => {
   assert.ok(gone > 60 && Number.isInteger(gone), `${told}: ${JSON.stringify(record)}`);
 });
 
-test('pageviews that are too old leave answers with a run, and then files; late ones are never counted', async () => {
+test('pageviews that are too old leave answers with a run, and then files, and so do edges that nobody is seen by; late ones are never counted', async () => {
   const config = { ...makeDataDir({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
   const { dataDir } = config;
   const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;
   const old = Array.from({ length: 50 }, (_, i) => viewAt(`old:${i}`, keptFrom - 1 - i * 3_600_000));
   const young = Array.from({ length: 50 }, (_, i) => viewAt(`young:${i}`, keptFrom + i * 3_600_000));
-  await store(config, [...old, ...young, edge('old:1', 'young:1')]);
+  const unseen = [edge('old:2', 'old:gone'), edge('gone:1', 'gone:2', 'retract')];
+  const fresh: Fact = { ...edge('fresh:1', 'fresh:2'), timestamp: keptFrom };
+  await store(config, [...old, ...young, edge('old:1', 'young:1'), ...unseen, fresh]);
   const all = await run({ ...config, retentionDays: 0 });
   assert.equal(all.counts.pageviews, 100);
   const kept = await run(config);
-  assert.deepEqual([kept.counts.pageviews, kept.counts.mappedIds, kept.keptFrom], [50, 1, keptFrom]);
+  assert.deepEqual([kept.counts.pageviews, kept.counts.mappedIds, kept.keptFrom], [50, 2, keptFrom]);
+  assert.equal(all.counts.mappedIds, 3);
   assert.deepEqual(await exactly(config), []);
   assert.equal(await advance(config), true);
-  const texts = old.map((fact) => fact.eventId);
+  const texts = [...old.map((fact) => fact.eventId), 'old:gone', 'gone:1', 'gone:2'];
   assert.deepEqual(
     (await findTexts(dataDir, texts)).filter((file) => !file.startsWith('serving/')),
     [],
@@ -256,6 +259,10 @@ test('pageviews that are too old leave answers with a run, and then files; late 
       )
     ).length,
     100,
+  );
+  const edges = ['old:1', 'young:1', 'fresh:1', 'fresh:2'];
+  assert.ok(
+    (await findTexts(dataDir, edges)).filter((file) => file.startsWith('master/equivs/')).length >= 4,
   );
   const { problems } = await verifyMaster(dataDir, undefined);
   assert.deepEqual(problems, []);

@@ -104,7 +104,7 @@ test('every statement under batch/sql can be prepared on an empty snapshot', asy
   const { readdirSync } = await import('node:fs');
   const { assetPath } = await import('../../lib/files/assets.js');
   const left = new Set(readdirSync(assetPath('batch/sql')).map((file) => file.replace('.sql', '')));
-  const fill = { erased: '0' };
+  const fill = { erased: '0', keptFrom: '0' };
   for (const name of ['edges', 'repeated-edges', 'live-edges', 'edge-pairs', 'live-exclusions']) {
     await db.prepare(name, fill);
     if (readSql(name).includes('create temp')) await db.run(name, fill);

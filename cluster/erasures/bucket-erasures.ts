@@ -5,6 +5,7 @@
  *   erasures/key            what erased ids are hashed with, on all hosts
  *   erasures/e-<...>.json   an erasure; of two versions the one that is further is kept
  *   erasures/order.json     the latest order, by the host that makes batch runs
+ *   erasures/edges-<order>.bin   the edges that it erases for their age
  *   erasures/master.json    the answer of the sink, on whichever host it runs
  */
 import {
@@ -21,6 +22,7 @@ import {
   type ErasureOrder,
   type ErasureRecord,
 } from '../../facts/erasure-records.js';
+import { agedEdgesName, readAgedEdges, saveAgedEdges } from '../../facts/aged-edges.js';
 import { erasureHashOf, erasureKeyOf, ErasedIds, isErasureKey, useSharedKey } from '../../facts/erasures.js';
 import { SwaError } from '../../lib/errors/errors.js';
 import { createSecret } from '../../lib/files/dir-secret.js';
@@ -64,8 +66,13 @@ export class BucketErasures {
 
   /** Gives an order to all hosts. */
   async giveOrder(order: ErasureOrder): Promise<void> {
+    const edgesKey = `${prefix}${agedEdgesName(order.id)}`;
+    if (order.edges > 0)
+      await put(this.#store, edgesKey, readAgedEdges(this.#dataDir, order.id, order.edges));
     await put(this.#store, orderKey, Buffer.from(JSON.stringify(order)));
     giveOrder(this.#dataDir, order);
+    for (const { key } of await listAll(this.#store, `${prefix}edges-`))
+      if (key !== edgesKey) await this.#store.delete(key);
   }
 
   /** Makes sure that ids are hashed here as on all other hosts: by the key of the first one. */
@@ -137,7 +144,13 @@ export class BucketErasures {
       throw new SwaError('store.corrupt', `${urlOf(this.#store, orderKey)} is damaged`, {
         hint: `${restoreHint}, or delete it: the order is given again`,
       });
-    if (orderOf(this.#dataDir)?.id !== order.id) giveOrder(this.#dataDir, order);
+    if (orderOf(this.#dataDir)?.id === order.id) return;
+    if (order.edges > 0) {
+      const edges = await this.#store.get(`${prefix}${agedEdgesName(order.id)}`);
+      if (edges === undefined) return; // a newer order has replaced this one
+      saveAgedEdges(this.#dataDir, order.id, edges.bytes);
+    }
+    giveOrder(this.#dataDir, order);
   }
 
   async #takeAnswer(): Promise<void> {

@@ -19,6 +19,7 @@ import { removeScratch } from '../../lib/files/removal.js';
 import type { Clock } from '../../lib/time/clock.js';
 import { namesIn } from '../../log/stored.js';
 import { fetchingDir as fetchedFacts } from '../../master-data/layout.js';
+import type { PinnedSnapshot } from '../../master-data/pins.js';
 import { currentIfAny } from '../../serving/current.js';
 import { fetchingDir as fetchedViews } from '../../serving/layout.js';
 import { holdsErasures } from '../../serving/store.js';
@@ -36,6 +37,7 @@ export interface HostErasingOptions {
   readonly master: BucketMaster;
   readonly views: BucketViews;
   readonly erasures: BucketErasures;
+  readonly fetchFacts: (what: string) => Promise<PinnedSnapshot>;
 }
 
 /** What is being fetched for longer was left by a process that was killed. */
@@ -52,6 +54,10 @@ export class HostErasing implements SharedErasing {
 
   exchange(): Promise<void> {
     return this.#options.erasures.exchange();
+  }
+
+  fetchFacts(what: string): Promise<PinnedSnapshot> {
+    return this.#options.fetchFacts(what);
   }
 
   giveOrder(order: ErasureOrder): Promise<void> {

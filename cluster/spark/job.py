@@ -20,7 +20,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
 
-CONTRACT = 2
+CONTRACT = 3
 TYPES = {"BIGINT": "bigint", "VARCHAR": "string", "BLOB": "binary"}
 ROUND_LIMIT = 100
 CAPPED_LISTED = 100
@@ -125,6 +125,7 @@ def live_edges(spark, job, work, statistics) -> DataFrame:
         .join(unjoined.withColumnRenamed("id", "b"), "b", "left_anti")
         .select(F.least("a", "b").alias("lo"), F.greatest("a", "b").alias("hi"), "kind", "timestamp", "partition", "offset", "event_id")
     )
+    edges = without_old(spark, job, edges)
     same = Window.partitionBy("event_id", "kind", "lo", "hi").orderBy("partition", "offset")
     edges = work.keep(
         edges.withColumn("repeated", (F.coalesce("event_id", F.lit("")) != "") & (F.row_number().over(same) > 1)), "edges"
@@ -136,6 +137,20 @@ def live_edges(spark, job, work, statistics) -> DataFrame:
     live = work.keep(live, "live")
     statistics["liveEdges"] = live.count()
     return live
+
+
+def without_old(spark, job, edges) -> DataFrame:
+    """Drops edges before `keptFrom` neither of whose ids has a pageview since."""
+    if job["keptFrom"] is None:
+        return edges
+    is_old = F.col("timestamp") < job["keptFrom"]
+    ids = edges.where(is_old).select(F.explode(F.array("lo", "hi")).alias("visitor")).distinct()
+    views = facts(spark, job, "pageviews").where((F.coalesce("url", F.lit("")) != "") & ~is_old & is_time(job))
+    seen = views.select("visitor").join(ids, "visitor", "left_semi").distinct()
+    of = lambda end: seen.select(F.col("visitor").alias(end), F.lit(True).alias(f"{end}_seen"))
+    marked = edges.join(of("lo"), "lo", "left").join(of("hi"), "hi", "left")
+    is_seen = F.coalesce("lo_seen", "hi_seen", F.lit(False))
+    return marked.where(~is_old | is_seen).drop("lo_seen", "hi_seen")
 
 
 def large_star(edges: DataFrame) -> DataFrame:

@@ -9,8 +9,10 @@ import {
   orderOf,
   requestErasure,
   saveErasure,
+  toErase,
   type ErasureOrder,
 } from '../../facts/erasure-records.js';
+import { agedEdgesOf, saveAgedEdges } from '../../facts/aged-edges.js';
 import { erasureHashOf } from '../../facts/erasures.js';
 import type { PartitionName } from '../../log/log.js';
 import { SinkSession } from '../../master-data/sink-session.js';
@@ -57,15 +59,21 @@ test('an order reaches the sink on another host, and its answer comes back', asy
   ];
   await ofBatch.exchange();
   const values = [erasureHashOf(batch.dataDir).valueOf('user:1')];
-  const order: ErasureOrder = { id: 'one', values, olderThan: null, before: {} };
+  const order: ErasureOrder = { id: '0a', values, olderThan: 9, edges: 1, before: {} };
+  const pair = { a: 'user:1', b: 'cookie:é' };
+  saveAgedEdges(batch.dataDir, order.id, agedEdgesOf([erasureHashOf(batch.dataDir).ofPair(pair)]));
   await ofBatch.giveOrder(order);
   await ofSink.exchangeOrder();
   assert.deepEqual(orderOf(sink.dataDir), order);
-  answer(sink.dataDir, 'master', { id: 'one', isDone: false, files: [] });
+  const { edges } = toErase(sink.dataDir, order);
+  assert.ok(
+    edges.has(pair) && edges.has({ a: pair.b, b: pair.a }) && !edges.has({ a: 'user:1', b: 'user:2' }),
+  );
+  answer(sink.dataDir, 'master', { id: '0a', isDone: false, files: [] });
   await ofSink.exchangeOrder();
   await ofBatch.exchange();
   assert.equal(answerTo(batch.dataDir, order, 'master'), undefined, 'it is not done yet');
-  const said = { id: 'one', isDone: true, files: [{ path: 'master/x', records: 3 }] };
+  const said = { id: '0a', isDone: true, files: [{ path: 'master/x', records: 3 }] };
   answer(sink.dataDir, 'master', said);
   await ofSink.exchangeOrder();
   await ofBatch.exchange();

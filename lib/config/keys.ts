@@ -248,7 +248,7 @@ export const keys = {
     'SWA_RETENTION_DAYS',
     '0',
     whole(0, 36_500),
-    'pageviews older than this many days leave answers and files; 0 keeps them',
+    'pageviews older than this many days leave answers and files, and so do older edges whose ids no later pageview has; 0 keeps them',
   ),
   erasureHours: key(
     'SWA_ERASURE_HOURS',

@@ -30,7 +30,7 @@ export function assertViewEquals(
   ledger: readonly Placed[],
   rules: Rules = defaultRules,
 ): Compared {
-  const tally = batchTally(ledger, rules, view.meta.bucketMinutes);
+  const tally = batchTally(ledger, rules, view.meta.bucketMinutes, view.meta.keptFrom);
   const compared = { cells: 0, registers: 0 };
   const domains = subjectsOfKind(tally, 'domain');
   assert.deepEqual([...view.domains()], domains.toSorted());
@@ -94,7 +94,7 @@ export function assertViewEquals(
 
 /** Returns how many ids have another PersonID than themselves. */
 function assertPersonsEqual(view: BatchView, ledger: readonly Placed[], rules: Rules): number {
-  const persons = joined(livePairs(ledger, rules));
+  const persons = joined(livePairs(ledger, rules, view.meta.keptFrom));
   const visitors = ledger.flatMap(({ fact }) =>
     isEdge(fact) ? [fact.a, fact.b] : fact.type === 'pageview' ? [fact.visitor] : [],
   );

@@ -13,9 +13,15 @@ import {
   type Tally,
 } from './oracle.js';
 
-/** A batch view is made of everything before its cut. */
-export function batchTally(ledger: readonly Placed[], rules: Rules, bucketMinutes = 60): Tally {
-  return tallyOf(countedViews(ledger, rules).views, personsOf(ledger, rules), bucketMinutes);
+/** A batch view is made of everything before its cut. @param keptFrom as in ViewMeta */
+export function batchTally(
+  ledger: readonly Placed[],
+  rules: Rules,
+  bucketMinutes = 60,
+  keptFrom?: number,
+): Tally {
+  const { views } = countedViews(ledger, rules, { keptFrom });
+  return tallyOf(views, personsOf(ledger, rules, keptFrom), bucketMinutes);
 }
 
 /** A generation: the cut of its batch view, the mapping made there, and how far its speed layer looks back for repeats. */

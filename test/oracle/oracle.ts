@@ -89,6 +89,8 @@ export interface CountingOptions {
   /** The facts whose exclusions are in force, of a generation those before its batch view's cut; by default the whole ledger. */
   readonly excluding?: readonly Placed[];
   readonly window?: Window;
+  /** Pageviews before this time do not count, UTC ms. */
+  readonly keptFrom?: number | undefined;
 }
 
 /**
@@ -99,7 +101,7 @@ export interface CountingOptions {
 export function countedViews(
   ledger: readonly Placed[],
   rules: Rules,
-  { excluding = ledger, window }: CountingOptions = {},
+  { excluding = ledger, window, keptFrom = -Infinity }: CountingOptions = {},
 ): { readonly views: readonly CountedView[]; readonly uncounted: Uncounted } {
   const views: CountedView[] = [];
   const uncounted: Uncounted = { refusedUrl: 0, bot: 0, excluded: 0, repeat: 0 };
@@ -113,7 +115,7 @@ export function countedViews(
       uncounted.refusedUrl++;
     } else if (rules.bots.excludes(fact.userAgent)) {
       uncounted.bot++;
-    } else if (exclusions.excludes({ ...fact, page: page.url })) {
+    } else if (timestamp < keptFrom || exclusions.excludes({ ...fact, page: page.url })) {
       uncounted.excluded++;
     } else {
       const event = JSON.stringify([partition, eventId, visitor, page.url]);
@@ -132,19 +134,24 @@ export function countedViews(
 }
 
 /**
- * The edges and retractions that count: no end is a placeholder or erased, and not a repeat, which is one whose eventId, type and
- * unordered pair an earlier one (by partition, then offset) has.
+ * The edges and retractions that count: no end is a placeholder or erased, not before `keptFrom` unless a pageview from then on has one of
+ * the ends, and not a repeat, which is one whose eventId, type and unordered pair an earlier one (by partition, then offset) has.
  */
 export function countedEdges(
   ledger: readonly Placed[],
   erased: (id: string) => boolean = () => false,
+  keptFrom = -Infinity,
 ): Placed<EquivEdge>[] {
   const seen = new Set<string>();
+  const visitors = new Set<string>();
+  for (const { fact } of ledger)
+    if (fact.type === 'pageview' && fact.timestamp >= keptFrom) visitors.add(fact.visitor);
   return ledger
     .toSorted(inLogOrder)
     .filter((placed): placed is Placed<EquivEdge> => isEdge(placed.fact))
     .filter(({ fact }) => !isPlaceholder(fact.a) && !isPlaceholder(fact.b))
     .filter(({ fact }) => !erased(fact.a) && !erased(fact.b))
+    .filter(({ fact }) => fact.timestamp >= keptFrom || visitors.has(fact.a) || visitors.has(fact.b))
     .filter(({ fact }) => {
       const event = JSON.stringify([fact.eventId, fact.type, pairOf(fact)]);
       if (seen.has(event)) return false;
@@ -197,9 +204,9 @@ function numberOf(partition: PartitionName): number {
 export type Pair = readonly [string, string];
 
 /** The pairs that edges join: of all counting facts on a pair the latest wins, by (timestamp, partition, offset). */
-export function livePairs(ledger: readonly Placed[], rules?: ErasureRules): Pair[] {
+export function livePairs(ledger: readonly Placed[], rules?: ErasureRules, keptFrom?: number): Pair[] {
   const latest = new Map<string, EquivEdge>();
-  const inOrder = countedEdges(ledger, isErased(ledger, rules)).toSorted(
+  const inOrder = countedEdges(ledger, isErased(ledger, rules), keptFrom).toSorted(
     (x, y) => x.fact.timestamp - y.fact.timestamp || inLogOrder(x, y),
   );
   for (const { fact } of inOrder) latest.set(JSON.stringify(pairOf(fact)), fact);
@@ -230,8 +237,8 @@ export function joined(pairs: readonly Pair[]): Map<string, string> {
 }
 
 /** The mapping that a batch run over the ledger makes. */
-export function personsOf(ledger: readonly Placed[], rules?: ErasureRules): PersonOf {
-  const persons = joined(livePairs(ledger, rules));
+export function personsOf(ledger: readonly Placed[], rules?: ErasureRules, keptFrom?: number): PersonOf {
+  const persons = joined(livePairs(ledger, rules, keptFrom));
   return (visitor) => persons.get(visitor) ?? visitor;
 }
 

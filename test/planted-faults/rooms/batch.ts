@@ -25,6 +25,20 @@ export const batchFaults: readonly PlantedFault[] = [
     edit('batch/arrays/excluded.ts', 'if (time < keptFrom) return true;', ''),
   ),
   fault(
+    'kept-from',
+    'old edges of ids that are not seen any more join',
+    edit(
+      'batch/sql/edges.sql',
+      'where timestamp >= {keptFrom} or lo in (from seen) or hi in (from seen)',
+      '',
+    ),
+  ),
+  fault(
+    'erasing',
+    'old edges stay in the log',
+    edit('facts/erased-record.ts', ' || (fact.timestamp < olderThan && edges.has(fact))', ''),
+  ),
+  fault(
     'run-lock',
     'two runs are at work at once',
     edit(
