@@ -29,7 +29,7 @@ import { maxMinutes } from './now/recent-pageviews.js';
 import { cursorShape } from './paging.js';
 import { layerShape, seriesQuestion, seriesShape } from './question/series.js';
 import { parseDimension, parseDomain, requireDomain, type DomainInput } from './question/subjects.js';
-import { text } from './question/text.js';
+import { textParameter } from './question/text-parameter.js';
 import { rangeShape, timeRange, zoneShape } from './question/time-range.js';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
@@ -109,7 +109,7 @@ export async function answerFrom(
   };
 }
 
-const domain = text.describe('Registrable domain.');
+const domain = textParameter.describe('Registrable domain.');
 
 function whole(preset: number, max: number, description: string) {
   const digits = new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`);
@@ -124,7 +124,7 @@ function whole(preset: number, max: number, description: string) {
 }
 
 /** Accepts any text: whether the dimension exists and is kept is checked later, by parseDimension. */
-const dimension = text
+const dimension = textParameter
   .meta({ enum: dimensions.map(({ name }) => name) })
   .describe(`Dimension. ${dimensions.map(({ name, title }) => `${name}: ${title}`).join('. ')}.`);
 

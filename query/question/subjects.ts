@@ -7,20 +7,20 @@ import { domainOf, hostOf } from '../../facts/url/domain.js';
 import { refusalTexts, type UrlRules } from '../../facts/url/normalize.js';
 import type { Subject } from '../../facts/views/view.js';
 import { urlAndDomain } from '../filters.js';
-import { text } from './text.js';
+import { textParameter } from './text-parameter.js';
 
 const maxUrls = 50;
 
 /** Parameters of questions about one page, several pages or a domain. */
 export const subjectShape = {
   url: z
-    .array(text)
+    .array(textParameter)
     .max(maxUrls)
     .optional()
     .describe(
       `Page URL, in any spelling the URL rules make equal. May be given up to ${maxUrls} times for their union.`,
     ),
-  domain: text.optional().describe('Registrable domain, instead of url.'),
+  domain: textParameter.optional().describe('Registrable domain, instead of url.'),
 };
 
 /** The subjects as named in the answer. */

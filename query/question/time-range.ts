@@ -7,7 +7,7 @@ import { HttpProblem } from '../../lib/http/problem.js';
 import { allBucketMinutes, type BucketRange, type BucketWidth } from '../../lib/time/buckets.js';
 import { parseRfc3339 } from '../../lib/time/real-time.js';
 import type { Zones } from '../engine/zone.js';
-import { text } from './text.js';
+import { textParameter } from './text-parameter.js';
 
 /** Longest range that is split into intervals of a zone, because its clock changes must be searched year by year. */
 export const maxZonedYears = 100;
@@ -20,7 +20,7 @@ export function maxBucketOf(width: BucketWidth): number {
 const dateTime = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:([Zz])|([+ -])(\d\d:\d\d))$/;
 
 /** The pattern is for readers of the OpenAPI document; `parseEdge` checks. */
-const edgeText = text.meta({ pattern: `^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\d)$|${dateTime.source}` });
+const edgeText = textParameter.meta({ pattern: `^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\d)$|${dateTime.source}` });
 
 export const rangeShape = {
   from: edgeText.describe(
@@ -36,7 +36,7 @@ export const rangeShape = {
 };
 
 export const zoneShape = {
-  tz: text
+  tz: textParameter
     .optional()
     .describe(
       `IANA time zone for dates and for day, week and month intervals. Default UTC. With an interval, other zones allow ranges of up to ${maxZonedYears} years.`,
