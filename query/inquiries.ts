@@ -113,13 +113,13 @@ const domain = textParameter.describe('Registrable domain.');
 
 function whole(preset: number, max: number, description: string) {
   const digits = new RegExp(`^0*[1-9][0-9]{0,${String(max).length - 1}}$`);
-  const isInRange = (text: string): boolean => digits.test(text) && Number(text) <= max;
+  const isInRange = (given: string): boolean => digits.test(given) && Number(given) <= max;
   return z
     .string()
     .refine(isInRange, `must be a whole number from 1 to ${max}`)
     .meta({ type: 'integer', minimum: 1, maximum: max })
     .optional()
-    .transform((text) => (text === undefined ? preset : Number(text)))
+    .transform((given) => (given === undefined ? preset : Number(given)))
     .describe(`${description} 1 to ${max}, default ${preset}.`);
 }
 
