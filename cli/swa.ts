@@ -36,9 +36,9 @@ const program = new Command('swa')
   .showHelpAfterError('(swa --help lists the commands)')
   .exitOverride();
 
-const asked = Object.keys(commands).find((names) => names.split('|').includes(process.argv[2] ?? ''));
+const requested = Object.keys(commands).find((names) => names.split('|').includes(process.argv[2] ?? ''));
 // Help and suggestions need them all.
-for (const name of asked === undefined ? Object.keys(commands) : [asked])
+for (const name of requested === undefined ? Object.keys(commands) : [requested])
   (await commands[name]?.())?.(program);
 for (const command of program.commands) inheritSettings(command);
 

@@ -55,7 +55,7 @@ export class SpeedCluster {
   readonly #realtime: Realtime;
   readonly #children: (ChildProcess | undefined)[] = [];
   /** What each worker has written to stderr. */
-  readonly #said: string[] = [];
+  readonly #stderr: string[] = [];
   readonly #feeding = new AbortController();
   readonly #fed: Promise<void>;
   #state: number;
@@ -104,8 +104,8 @@ export class SpeedCluster {
       },
     });
     this.#children[worker] = child;
-    this.#said[worker] = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#said[worker] += text));
+    this.#stderr[worker] = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr[worker] += text));
   }
 
   /** Ends it as a crash does. */
@@ -130,7 +130,7 @@ export class SpeedCluster {
   #child(worker: number): ChildProcess {
     const child = this.#children[worker];
     assert.ok(child !== undefined);
-    assert.equal(child.exitCode, null, `worker ${worker} has ended unexpectedly: ${this.#said[worker]}`);
+    assert.equal(child.exitCode, null, `worker ${worker} has ended unexpectedly: ${this.#stderr[worker]}`);
     return child;
   }
 

@@ -1,4 +1,4 @@
-/** Facts put into the log of a data directory that nobody else is at work on, for tests of `swa recover`. */
+/** Appends facts to the log of a data directory that no process uses, for tests of `swa recover`. */
 import type { Config } from '../../lib/config/config.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { encodeRecord } from '../../facts/record.js';

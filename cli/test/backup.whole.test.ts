@@ -1,6 +1,6 @@
 /**
- * Backup and restore as people do it: of a system under load, of one that is stopped, interrupted at every file and by kill -9.
- * What is restored answers like the original at the cut of the backup, takes facts, and passes the audit.
+ * Backup and restore of a system under load and of a stopped one, interrupted at every file and by kill -9. The restored
+ * system answers like the original at the backup's cut, accepts facts, and passes the audit.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -37,7 +37,7 @@ function factsOf(hourNumber: number, count: number): object[] {
 }
 
 const at = (hourNumber: number): string => new Date(hour + hourNumber * 3_600_000).toISOString();
-/** Two hours that the batch view holds, and one that only the log does. */
+/** Two hours that are in the batch view, and one that is only in the log. */
 const stored = { from: 0, views: 900, pastBatch: 300 };
 const loadHour = 3;
 const range = `from=${at(0)}&to=${at(loadHour)}`;
@@ -90,7 +90,7 @@ function runSwa(args: readonly string[], dataDir: string) {
   return { child, ended };
 }
 
-/** It answers as it must, takes facts behind those it has, makes a view of all, and the audit finds nothing. */
+/** Checks that the system answers as expected, accepts further facts, makes a view of all of them, and passes the audit. */
 async function assertGoesOn(
   t: TestContext,
   dataDir: string,
@@ -121,7 +121,7 @@ function viewsBefore({ cut }: Inventory): number {
   );
 }
 
-/** Sends until it is told to end; says how many pageviews were acknowledged so far. */
+/** Sends pageviews until it is stopped; counts the acknowledged ones. */
 function load(to: TestSystem) {
   let acknowledged = 0;
   const ending = new AbortController();
@@ -174,7 +174,7 @@ test('a backup of a system under load, during a batch run, is one cut that holds
 
 const filesIn = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : []);
 
-/** A stopped system, made once. */
+/** A stopped system, created once. */
 let model = '';
 before(async () => {
   model = tempDir('backup-model');
@@ -212,7 +212,7 @@ test('ended after any of its files, a backup or a restore never looks whole, and
     await assert.rejects(restore(backup, restored), { code: 'backup.corrupt', message: /unfinished/ });
     assert.throws(() => openDataDir({ ...config, dataDir: backup }), /unfinished/);
   }
-  // What an earlier attempt has left of another cut must not stay.
+  // Files that an earlier attempt left of another cut must not remain.
   writeFileSync(join(backup, 'log', 'segment-0000099999.log'), 'of another cut');
   const { files } = await backUp(context, backup);
   assert.deepEqual(files, whole.files);

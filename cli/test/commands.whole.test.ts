@@ -66,7 +66,7 @@ test('status loads no layer: what it costs is what it shows', async () => {
   const { dir, dataDir, swa } = setUp();
   mkdirSync(dataDir);
   new StatusReporter({ dataDir, role: 'sink', clock: systemClock }).report({ state: 'stopped' });
-  await openJobQueue(dataDir, 'import', systemClock).close(); // as every collector leaves it: empty, which is seen without LMDB
+  await openJobQueue(dataDir, 'import', systemClock).close(); // empty, as every collector leaves it; that is detected without LMDB
   const { code, stderr } = await swa(['status'], { NODE_V8_COVERAGE: join(dir, 'loaded') });
   assert.equal(code, 0, stderr);
   const loaded = readdirSync(join(dir, 'loaded')).flatMap((name) => {

@@ -29,7 +29,7 @@ function nextNumber(file: string): string {
   return `${String(Number(basename(file).slice(0, 10)) + 1).padStart(10, '0')}.json`;
 }
 
-/** Seals a manifest anew with other content: damage that its own hash does not show. */
+/** Writes a manifest with other content and a valid hash: damage that its own hash does not show. */
 function editManifest(
   pick: Parameters<typeof named>[2],
   edit: (body: Record<string, unknown>) => object,

@@ -288,7 +288,7 @@ export const damageOfViews: readonly DamageKind[] = [
 
 /** A byte of the value of the first node of a page. */
 function flipRecord(bytes: Buffer, at: number, { random }: DamageTarget): void {
-  // A branch leads on to its last child.
+  // follow a branch page to its last child
   let page = at;
   while ((bytes.readUInt16LE(page + 18) & 0xff) === 1) {
     const count = bytes.readUInt16LE(page + 20) >>> 1;

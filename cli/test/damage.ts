@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A copy to be damaged, and numbers in [0, 1) to choose by. */
+/** A copy to be damaged, and a source of random numbers in [0, 1). */
 export interface DamageTarget {
   readonly dataDir: string;
   readonly random: () => number;
@@ -12,11 +12,11 @@ export interface DamageTarget {
 export interface DamageKind {
   readonly what: string;
   readonly damage: (place: DamageTarget) => void | Promise<void>;
-  /** Of the finding; 'harmless' where answers and the audit stay as they were. */
+  /** Matches the finding; 'harmless' if answers and the audit do not change. */
   readonly found: RegExp | 'harmless';
-  /** Where the log still has what is gone, nothing is wrong. */
+  /** True if there is no finding as long as the log still has the missing facts. */
   readonly mayBeHarmless?: true;
-  /** Only making the view again shows it. */
+  /** True if only a recomputation of the view detects it. */
   readonly recount?: true;
 }
 
@@ -28,7 +28,7 @@ export function path(...parts: string[]): (place: DamageTarget) => string {
 
 export type Where = (place: DamageTarget) => string;
 
-/** One bit of a file, at a place of [from, end). */
+/** Flips one bit of a file within [from, end). */
 export function flip(where: Where, from = 0): DamageKind['damage'] {
   return (place) => {
     const file = where(place);
@@ -72,7 +72,7 @@ export function named(dir: Where, pattern: RegExp, pick: 'first' | 'middle' | 'l
   };
 }
 
-/** One bit among the first bytes. */
+/** Flips one bit of the first bytes. */
 export function flipWithin(where: Where, length: number): DamageKind['damage'] {
   return (place) => {
     const file = where(place);

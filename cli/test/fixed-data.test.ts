@@ -1,9 +1,9 @@
 /**
- * One fixed data set, imported, recomputed, asked and verified by the `swa` command: its batch view has the same content under every
- * version of Node (test/nodes/ runs this file under others), so no rule and no sort rests on the runtime's tables.
+ * A fixed data set, imported, recomputed, queried and verified by the `swa` command. Its batch view has the same content under every
+ * version of Node (test/nodes/ runs this file under others), so no rule or sort depends on the runtime's tables.
  *
- * A change of rules, of the batch layer or of the view format that is meant changes `expectedHash`: run
- * `npm test -- fixed-data`, and write down the hash that the failure shows, after a look at why it changed.
+ * An intended change of rules, the batch layer or the view format changes `expectedHash`: run `npm test -- fixed-data`, find out why
+ * the hash changed, and update it from the failure message.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -63,7 +63,7 @@ const agents = [
 ];
 const hour0 = Date.UTC(2024, 1, 29, 22) / hourMs;
 
-/** Pageviews of every host and path by visitors in turn, and three joined pairs, of which one is taken back. */
+/** Pageviews of every host and path by visitors in turn, and three equiv edges, one of which is retracted. */
 function facts(): object[] {
   const urls = [...hosts, ...hostsOfDomains].flatMap((host) => paths.map((path) => `http://${host}${path}`));
   const pageviews = urls.flatMap((url, i) =>

@@ -1,6 +1,6 @@
 /**
  * `swa import` stopped at any time, by ctrl-C, a second ctrl-C or a kill, and run again: every line counts once.
- * SEED=<number> repeats a run, ROUNDS sets how many.
+ * SEED=<number> repeats a run, ROUNDS sets the number of rounds.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -89,6 +89,6 @@ function bytesIn(folder: string): number {
         0,
       );
   } catch {
-    return 0; // not made yet
+    return 0; // not created yet
   }
 }

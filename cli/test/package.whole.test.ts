@@ -1,4 +1,4 @@
-/** The npm package holds what runs, the sketches included: made, unpacked beside the installed packages, and used. */
+/** The npm package contains everything needed at runtime, including the sketches: the test packs it, unpacks it beside the installed packages, and runs it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const answerSchema = z.object({ data: z.object({ visitors: z.number() }) });
 
 test('from the package one can import, recompute and ask; tests and benches are not in it', () => {
   const dir = tempDir('package');
-  // What it runs is built already: `prepack` would build it once more under the other tests.
+  // Everything is built already, and `prepack` would build it again while other tests run.
   const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], {
     cwd: assetPath(''),
     encoding: 'utf8',

@@ -1,7 +1,7 @@
 /**
- * `swa recover` ended by kill -9 at any moment: running it again ends whole, and no fact is lost by having been interrupted. The
- * process is killed at the k-th of its calls of a kind (test/faults/shim.c), for every k until it runs through; in the short form for every
- * k up to 3, then for every second.
+ * `swa recover` killed with -9 at any moment: running it again completes the recovery, and the interruption loses no fact. The
+ * process is killed at its k-th call of a kind (test/faults/shim.c), for every k until it completes; the short form tries every
+ * k up to 3, then every second one.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -44,13 +44,13 @@ before(async () => {
   await append(config, stored, unstored);
 });
 
-/** Where the process ends. Each commit, and each file that is put aside, is a change of names. */
+/** Calls at which the process is killed. Each commit, and each file that is moved aside, is a rename or link. */
 const endings: readonly { readonly where: string; readonly order: Pick<Order, 'ops' | 'action'> }[] = [
   { where: 'before each change of a name', order: { ops: ['rename', 'link'], action: 'kill' } },
   { where: 'in the middle of each write', order: { ops: ['write'], action: 'cut' } },
 ];
 
-/** True when it was killed, with every process it had started. */
+/** Returns true if it was killed, with every process it had started. */
 function recoverKilled(dataDir: string, shim: Shim, flag: string): boolean {
   const { signal, status, stderr } = spawnSync(process.execPath, [assetPath('bin/swa'), 'recover', flag], {
     env: {
@@ -131,7 +131,7 @@ for (const { what, spoil, flag, facts } of damages) {
   }
 }
 
-/** Run again, recover leaves nothing to do; the log takes facts, and every fact is stored once. */
+/** Checks that recover, run again, leaves nothing to do, that the log accepts facts, and that every fact is stored once. */
 async function assertEndsWhole(
   dataDir: string,
   { acceptLoss, facts }: { readonly acceptLoss: boolean; readonly facts: number },

@@ -1,4 +1,4 @@
-/** Each dead end and its way on: what is shown, what is done, that nothing is deleted, and that it may be killed and run again. */
+/** Each problem that `swa recover` repairs: what it shows and does, and that it deletes nothing and may be killed and run again. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -64,7 +64,7 @@ function copyOf(): DataDirCopy {
   };
 }
 
-/** Carries out all that loses nothing (or all), and proves that the second time nothing is left to do. */
+/** Carries out all steps that lose no facts (or all steps), and checks that a second run has nothing left to do. */
 async function mend(copy: DataDirCopy, acceptLoss = false): Promise<Recovery> {
   const shown = copy.files();
   const plan = await copy.recover({ mend: false, acceptLoss });
@@ -79,7 +79,7 @@ async function mend(copy: DataDirCopy, acceptLoss = false): Promise<Recovery> {
   return done;
 }
 
-/** The system goes on: the rest of the log is stored, the audit is content, a batch run succeeds, new facts are taken. */
+/** Checks that the system works: the rest of the log is stored, the audit passes, a batch run succeeds, and new facts are accepted. */
 async function assertGoesOn({ config, dataDir }: DataDirCopy, facts: number): Promise<void> {
   await drainLogToMaster({ config, clock: systemClock });
   assert.equal(
@@ -208,7 +208,7 @@ for (const [what, spoil, mayLose] of [
   test(`log: ${what}`, async () => {
     const copy = copyOf();
     spoil(copy);
-    // A sealed segment is checked by those who read it.
+    // Sealed segments are only checked when they are read.
     if (!what.includes('first segment'))
       await assert.rejects(
         openLogWriter(copy.config, systemClock).then((log) => log.close()),

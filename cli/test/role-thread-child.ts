@@ -1,4 +1,4 @@
-/** Starts and stops a sink's thread again and again, without time to end, on the data directory it is given: for role-thread.test.ts. */
+/** Starts and stops a sink's thread repeatedly, with no time to end, on the given data directory: for role-thread.test.ts. */
 import { configWith } from '../../lib/config/config.js';
 import { messageOf } from '../../lib/errors/errors.js';
 import { eventually } from '../../test/eventually.js';

@@ -1,4 +1,4 @@
-/** A role's thread that takes long to end. DuckDB aborts the process where a thread is terminated while it works for it. */
+/** A role's thread that takes long to end. DuckDB aborts the process if a thread is terminated while DuckDB works for it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

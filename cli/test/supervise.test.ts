@@ -1,4 +1,4 @@
-/** A role that fails inside `swa start`: again and again after longer pauses, seen on the board, and ended only by what no pause mends. */
+/** A role that fails inside `swa start` is restarted after growing pauses, is shown on the status board, and ends the system only with a fatal error. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -25,7 +25,7 @@ function setUp(): RoleContext & { readonly pauses: number[] } {
   return { config: configWith({ dataDir }), clock: systemClock, logger, pauses };
 }
 
-/** A role that runs until it is told to fail. */
+/** A role that runs until `fail` is called. */
 class FakeRole implements RunningRole {
   readonly done: Promise<never>;
   fail: (error: unknown) => void = () => undefined;

@@ -10,7 +10,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A data directory that is not made yet, and `swa` on it; a command that does not end is killed and has code -1. */
+/** The path of a data directory that does not exist yet, and `swa` on it. A command that does not end is killed and gets code -1. */
 export function setUp(always: Readonly<Record<string, string>> = {}) {
   const dir = tempDir('commands');
   const dataDir = join(dir, 'data');

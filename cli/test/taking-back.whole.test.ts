@@ -1,4 +1,4 @@
-/** Imports taken back and made again, and exclusions, as people do it by `swa`. */
+/** Imports that are taken back and repeated, and exclusions, with the `swa` command. */
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Each kind of damage (damage-of-facts.ts, damage-of-views.ts) on a copy of one small data directory: `swa verify` finds it, names the file and a way on, and the way
- * on ends the finding; or it is harmless, and then answers are equal.
+ * Each kind of damage (damage-of-facts.ts, damage-of-views.ts) on a copy of one small data directory: `swa verify` finds it and names the file and a fix, and
+ * after the fix the finding is gone; or the damage is harmless, and answers are equal.
  */
 import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
@@ -42,7 +42,7 @@ const fact = (n: number): Omit<Pageview, 'receivedAt'> => ({
 
 const silent = pino({ level: 'silent' });
 
-/** With facts in all places: stored and viewed, stored alone, in the log alone; jobs, a dead letter. */
+/** A data directory with facts in every place: in the batch view, only in the master dataset, only in the log; and jobs and a dead letter. */
 async function makeModel(t: TestContext): Promise<Config> {
   const swa = await startTestSystem(t, {
     partitions: 2,
@@ -98,7 +98,7 @@ function isComplete(body: unknown): boolean {
   return JSON.stringify(body).includes('"complete":true');
 }
 
-/** What a system on this data directory answers when it has caught up. */
+/** The answers of a system on this data directory after it has caught up. */
 async function answer(config: Config): Promise<unknown> {
   const system = await startSystem({ config, clock: systemClock, logger: silent });
   try {
@@ -113,7 +113,7 @@ async function answer(config: Config): Promise<unknown> {
   }
 }
 
-/** Does what the finding says, where a program can. False where it takes a copy. */
+/** Applies the fix of a finding if a program can. Returns false if the fix needs a backup. */
 async function follow(config: Config, fix: string, finding: string): Promise<boolean> {
   const path = finding.split(' ').find((word) => word.startsWith(config.dataDir));
   const deleted = / delete (\/\S+);/.exec(fix)?.[1];

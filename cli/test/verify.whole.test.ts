@@ -1,4 +1,4 @@
-/** What `swa verify` promises besides finding damage (verify-damage.whole.test.ts): it changes nothing, and raises no false alarm. */
+/** `swa verify` changes nothing and raises no false alarms. That it finds damage is tested in verify-damage.whole.test.ts. */
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ test('beside a system at work it finds nothing wrong, again and again', async (t
     while (!stop.signal.aborted) {
       await swa.send(facts(sent, 50));
       sent += 50;
-      await untilAllCounted(swa); // the speed layer is to keep up on a busy machine, too
+      await untilAllCounted(swa); // the speed layer must keep up on a busy machine, too
     }
   })();
   const runs = (async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** The collector before its log is open, and beside imports that cannot be worked off. */
+/** The collector before its log is open, and with queued imports that cannot be run. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

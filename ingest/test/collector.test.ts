@@ -17,7 +17,7 @@ const now = Date.UTC(2026, 0, 1);
 const endpoints: HttpEndpoint[] = [];
 after(() => Promise.all(endpoints.map((endpoint) => endpoint.close())));
 
-/** A collector over a log in memory; `refuse` makes the log say no. */
+/** A collector over a log in memory; `refuse` makes the log reject appends. */
 async function serve(change: Partial<Config> = {}) {
   const records: NewRecord[] = [];
   const log = { refuse: false };
@@ -263,7 +263,7 @@ test('what would do is said where the type does not fit the body', async () => {
 
 test('a body without a type is JSON, as a beacon of an untyped blob sends it', async () => {
   const { post, records } = await serve();
-  const untyped = new TextEncoder().encode(JSON.stringify(view)); // fetch gives text a type of its own
+  const untyped = new TextEncoder().encode(JSON.stringify(view)); // fetch would add a Content-Type to a string
   assert.equal((await post(untyped, '')).status, 202);
   assert.equal(records.length, 1);
 });

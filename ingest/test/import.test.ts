@@ -36,7 +36,7 @@ interface Outcome {
   readonly rejected: readonly RejectedLine[];
 }
 
-/** @param bytes a text is whole lines: what it lacks is the last line end */
+/** @param bytes a string is complete lines without the last line end, which is added */
 async function importBytes(bytes: Buffer | string, format: FileFormat): Promise<Outcome> {
   const dir = tempDir('import');
   const path = join(dir, 'facts');
@@ -315,7 +315,7 @@ test('a line that is not UTF-8 is rejected, in every format', async () => {
     [ndjson, viewOf],
     [combinedByUser, lineOf],
   ] as const) {
-    // U+FFFD that somebody wrote is a character like any other.
+    // A U+FFFD in the file is a character like any other.
     const good = ['ann', 'J\u00fcrgen', '\ufffd'].map((user) => Buffer.from(write(user)).toString('latin1'));
     const bad = ['J\u00fcrgen', 'J\u00f6rgen'].map(write);
     const bytes = Buffer.from([good[0], bad[0], good[1], bad[1], good[2], ''].join('\n'), 'latin1');

@@ -1,4 +1,4 @@
-/** Equal lines of a file are as many facts, and importing any of it again makes no more of them. */
+/** Equal lines of a file are separate facts, and importing any part of the file again adds none. */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -172,7 +172,7 @@ test(
   { skip: existsSync(realLog) ? false : 'no ../shared/data' },
   async () => {
     const { counts, ids } = await importPath(realLog, combined);
-    // 15 pageview lines stand there twice, and one four times: 4,000 lines, 3,982 of them different. One is cut off.
+    // 15 pageview lines occur twice, and one four times: 4,000 lines, 3,982 of them different. One is cut off.
     assert.deepEqual([counts.read, counts.accepted, counts.repeated], [10_000, 4_000, 0]);
     assert.equal(new Set(ids).size, 4_000);
     assert.equal(new Set(ids.map((id) => id.split(':', 2).join(':'))).size, 3_982);

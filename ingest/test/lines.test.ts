@@ -19,7 +19,7 @@ function fileOf(bytes: Uint8Array): string {
   return path;
 }
 
-/** Reads to the end, or until there are `enough`; the number of lines. */
+/** Reads to the end, or until there are `enough` lines; returns their number. */
 async function countLines(path: string, enough = Infinity): Promise<number> {
   let count = 0;
   for await (const block of readLines(path, newByteProgress())) {
@@ -62,7 +62,7 @@ test(
   },
 );
 
-/** What this process has open. */
+/** The open files of this process. */
 function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
@@ -236,7 +236,7 @@ test('what follows the last line end is told apart', async () => {
   );
 });
 
-/** Reads what it is told to in a process of its own; what it found, and by how many bytes its memory grew. */
+/** Reads in a process of its own; returns the result, and by how many bytes the memory grew. */
 const readingProcess = `
   const [module, follow, how, path] = process.argv.slice(1);
   const { readLines, linesOf, newByteProgress } = await import(module);

@@ -1,4 +1,4 @@
-/** What several threads make of a file is what one makes of it: the same records in the same order, the same counts, rejects and warnings. */
+/** Several threads give the same result for a file as one: the same records in the same order, the same counts, rejects and warnings. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

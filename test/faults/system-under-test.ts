@@ -45,7 +45,7 @@ export interface SystemOptions {
 interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<string>;
-  readonly said: string[];
+  readonly stderr: string[];
 }
 
 export class SystemUnderTest {
@@ -115,13 +115,13 @@ export class SystemUnderTest {
     assert.ok(!this.#running.has(part), `${part} runs already`);
     const args = part === 'all' ? ['start'] : [part];
     const child = this.spawn(args);
-    const said: string[] = [];
+    const stderr: string[] = [];
     child.stderr?.on('data', (piece: Buffer) => {
-      said.push(piece.toString());
-      if (said.length > 50) said.shift();
+      stderr.push(piece.toString());
+      if (stderr.length > 50) stderr.shift();
     });
     const ended = once(child, 'close').then(([code, signal]) => String(signal ?? code));
-    this.#running.set(part, { child, ended, said });
+    this.#running.set(part, { child, ended, stderr });
   }
 
   /** A `swa` command as it runs beside the roles. */
@@ -139,14 +139,14 @@ export class SystemUnderTest {
 
   /** Undefined while it runs; else how it ended. */
   endOf(part: Part): string | undefined {
-    const { child, said } = this.#of(part);
+    const { child, stderr } = this.#of(part);
     if (child.exitCode === null && child.signalCode === null) return undefined;
-    return `${child.signalCode ?? child.exitCode}: ${said.join('').slice(-1500)}`;
+    return `${child.signalCode ?? child.exitCode}: ${stderr.join('').slice(-1500)}`;
   }
 
   /** The end of what it has written to stderr, and how it ended where it did. */
-  said(part: Part): string {
-    return this.endOf(part) ?? this.#of(part).said.join('').slice(-1500);
+  stderr(part: Part): string {
+    return this.endOf(part) ?? this.#of(part).stderr.join('').slice(-1500);
   }
 
   signal(part: Part, signal: 'SIGSTOP' | 'SIGCONT'): void {

@@ -94,7 +94,7 @@ export class Trial {
     try {
       await eventually('answers of everything in the log', isSettled, recoveryMs);
     } catch (error) {
-      const ends = this.#parts.map((part) => `${part}: ${this.system.said(part)}`);
+      const ends = this.#parts.map((part) => `${part}: ${this.system.stderr(part)}`);
       throw new Error(`no recovery; last seen ${JSON.stringify(last)}\n${ends.join('\n')}`, { cause: error });
     }
   }

@@ -1,4 +1,4 @@
-/** A public system, and pages of another origin with other trackers' published clients in a real browser, for tests. */
+/** For tests: a public system, and pages of another origin that load other trackers' published clients in a real browser. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ export async function startPublicSystem(
     const { data } = answerSchema.parse(body);
     return data.visitors ?? data.pageviews ?? 0;
   };
-  /** Waits until an answer is so, and reports how long that took from the call on. */
+  /** Waits until the answer is `count`, and reports how long that took. */
   const answers = async (what: 'pageviews' | 'uniques', of: string, count: number): Promise<void> => {
     const since = performance.now();
     await eventually(
@@ -55,7 +55,7 @@ export async function startPublicSystem(
     );
     t.diagnostic(`${count} ${what} of ${of} after ${Math.round(performance.now() - since)} ms`);
   };
-  /** Waits until a site's events of these names have been counted so often: clients send engagement more than once, as focus comes and goes. */
+  /** Waits until a site's events have these counts by name. Clients send engagement events more than once, when the focus changes. */
   const ignored = (site: string, names: Readonly<Record<string, number>>): Promise<unknown> =>
     eventually(
       `counts of ${JSON.stringify(names)}`,
@@ -95,7 +95,7 @@ export async function serveClientPages(t: TestContext) {
   return {
     own: `http://localhost:${port}`,
     foreign: `http://127.0.0.1:${port}`,
-    /** What the next pages run. */
+    /** The script of the next pages. */
     run: (module: string): void => void (script = module),
   };
 }

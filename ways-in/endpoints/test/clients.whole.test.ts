@@ -22,7 +22,7 @@ after(async () => {
 });
 
 const secret = 'a secret of this site';
-/** Not a bot's: those are left out of the answers. */
+/** A browser's user agent: pageviews of bots are left out of the answers. */
 const userAgent =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
 const pages = {
@@ -42,7 +42,7 @@ const shop = {
 };
 const personSchema = z.object({ data: z.object({ ids: z.array(z.string()) }) });
 
-/** A page of the site, then the same page of another origin: what it sends there is refused, which the page sees as a failed request. */
+/** Opens a page of the site, then the same page on another origin, whose request is refused and fails in the page. */
 async function visit(page: Page, origins: { own: string; foreign: string }, path: string): Promise<string> {
   await page.goto(origins.own + path);
   const refused = page.waitForEvent('requestfailed');
@@ -211,7 +211,7 @@ test('@segment/analytics-node: page, track, identify, alias; one person after id
   assert.deepEqual(statuses, [403]);
 });
 
-/** The person of an id, when an edge has arrived. */
+/** Waits until an edge has arrived, and returns the person of an id. */
 async function joined(swa: Awaited<ReturnType<typeof startPublicSystem>>, id: string): Promise<unknown> {
   return eventually(
     `an edge of ${id}`,

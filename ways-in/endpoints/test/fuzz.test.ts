@@ -1,4 +1,4 @@
-/** Whatever is sent to an endpoint of another tracker: it answers, never with a failure of ours, and what it takes names someone. Prints its seed when it fails. */
+/** Any request to an endpoint of another tracker gets an answer, never a status of 500 or above, and every fact it makes has a visitor. Prints its seed on failure. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
@@ -19,7 +19,7 @@ const sites = (['cookieless', 'first-party'] as const).map((visitors, i) => ({
   trackers: { plausible: [visitors], umami: [visitors], goatcounter: true, segment: [visitors] },
 }));
 
-/** What a client sends in good order; each value in it may be changed. */
+/** Valid requests of clients, whose values are then changed. */
 const samples = sites.flatMap(({ name }): readonly (readonly [string, object])[] => [
   ['/api/event', { n: 'pageview', v: 36, u: `${page}#/x`, d: name, r: null, h: 1, p: { a: 1 } }],
   [
@@ -131,7 +131,7 @@ const origins = fc.constantFrom<string | undefined>(
   'https://evil.example',
 );
 
-/** One value, anywhere in it, is another or is gone. */
+/** Replaces or removes one value anywhere in a request. */
 function changed(
   sample: object,
   { at, value, removes }: { at: number; value: unknown; removes: boolean },
@@ -155,7 +155,7 @@ function changed(
 
 type Served = Awaited<ReturnType<typeof serveSites>>;
 
-/** Without a library between: targets and headers go as they are. */
+/** Sends a request over a plain socket, so that target and headers are sent unchanged. */
 function send(
   origin: string,
   method: string,

@@ -1,4 +1,4 @@
-/** docs/moving.md: its file of sites is one, and its commands import what other trackers export. */
+/** docs/moving.md: its sites file is valid, and its commands import the exports of other trackers. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Hostile requests to the collector, the door of sites and the endpoints of other trackers stall no one else. Judged by the processor time of
- * the longest piece of work that nothing could interrupt, since by the clock other programs of the machine have a part in it.
+ * Hostile requests to the collector, the door of sites and the endpoints of other trackers do not stall other requests. Measures the CPU time of
+ * the longest synchronous piece of work, because wall time would include other programs on the machine.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ import { longestPiece, noMainThreadTime } from '../../../test/main-thread-time.j
 
 const maxPieceMs = 100;
 
-/** Clients in a thread of their own, so that what they cost is not the server's. */
+/** Clients in a thread of their own, so that their CPU time does not count for the server. */
 const client = `
   const { parentPort } = require('node:worker_threads');
   const { request } = require('node:http');
@@ -37,7 +37,7 @@ const listOf = <T>(count: number, of: (i: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => of(i));
 const megabyte = 1_000_000;
 
-/** Texts on which a careless expression, or a careless loop, would take long. */
+/** Texts on which a bad regular expression or loop would take long. */
 const hostileTexts = [
   repeated('a.', 60_000),
   repeated('{', 256),

@@ -1,4 +1,4 @@
-/** Other trackers' wire formats, as their clients and others send them: what becomes a fact, what is counted by name, what is refused. */
+/** Wire formats of other trackers, as their clients and others send them: which events become facts, are counted by name, or are refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openApi } from '../../../lib/http/openapi.js';

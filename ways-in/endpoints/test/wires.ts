@@ -1,4 +1,4 @@
-/** Sites whose pages and servers use other trackers' clients, and what those send. */
+/** Sites whose pages and servers use other trackers' clients, and requests of these clients. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
@@ -13,7 +13,7 @@ export const trackers = {
   goatcounter: true,
   segment: ['shop-write'],
 };
-/** A cookieless site for pages alone, and a first-party one for which servers speak as well. */
+/** A cookieless site for pages only, and a first-party site for which servers may send, too. */
 export const sites = [
   { ...shop, trackers },
   {

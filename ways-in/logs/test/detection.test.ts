@@ -1,4 +1,4 @@
-/** Which format a file has, what is asked for when it is missing, and files that change. */
+/** Detection of a file's format, errors for missing options, and files whose format changes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasCode, SwaError } from '../../../lib/errors/errors.js';
@@ -71,7 +71,7 @@ test('what is missing in the options is asked for, and not by a file full of rej
   for (const [lines, option, format] of [
     [[combined(1)], '--host', 'auto'],
     [[combined(1)], '--host', 'combined'],
-    // Some ask for pages of others, as of a proxy.
+    // Some requests are for other sites, as to a proxy.
     [[combined(1).replace('/a', 'http://other.example/'), combined(2), combined(3)], '--host', 'combined'],
     [
       ['203.0.113.9, 192.0.2.7 - - [18/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "x"'],

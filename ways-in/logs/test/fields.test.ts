@@ -128,7 +128,7 @@ test('a time without a zone is the instant at which clocks there showed it', () 
     ['2015-03-29T02:30:00', '2015-03-29T01:30:00'], // does not exist
     ['2015-03-29T03:00:00', '2015-03-29T01:00:00'],
     ['2015-10-25T01:59:59', '2015-10-24T23:59:59'],
-    ['2015-10-25T02:30:00', '2015-10-25T00:30:00'], // comes twice: the first
+    ['2015-10-25T02:30:00', '2015-10-25T00:30:00'], // exists twice: the first
     ['2015-10-25T03:00:00', '2015-10-25T02:00:00'],
   ] as const)
     assert.equal(berlin(at(local)), at(utc), local);

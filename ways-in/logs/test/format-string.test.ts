@@ -1,4 +1,4 @@
-/** Formats given as they stand in a server's configuration. */
+/** Formats written as in a server's configuration. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasCode } from '../../../lib/errors/errors.js';

@@ -1,4 +1,4 @@
-/** One line at least of every format, as its documentation has it, and what is hard about the format. */
+/** Every format reads at least one line from its documentation, and the difficult cases of the format. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { logFormats } from '../formats.js';
@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
     view: { ...page, url: `https://${host}/café`, userAgent: 'a "q"' },
   },
   {
-    // a template without escape=json: bytes as \xHH, and no number where there is none
+    // a template without escape=json: bytes as \xHH, and nothing for a missing number
     format: 'nginx-json',
     lines: [
       '{"msec":1431936303.000,"remote_addr":"192.0.2.7","request_method":"GET","request_uri":"/a","status":200,"upstream_time":,"host":"www.example.org","scheme":"http","http_user_agent":"a \\x22q\\x22 \\xC3\\xA9"}',

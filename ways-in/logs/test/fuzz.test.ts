@@ -1,4 +1,4 @@
-/** Whatever stands in a line: every format answers, and what it gives names someone and somewhere. Prints its seed when it fails. */
+/** Every format returns a result for any line, and every pageview has a visitor and a URL. Prints its seed on failure. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -113,7 +113,7 @@ test('random bytes are refused, filtered, or pageviews of someone, in every form
           const reader = logFile({ name: of.format, options }).open(['']);
           if (of.head !== undefined) reader.read(of.head);
           const splitter = new LineSplitter();
-          // In pieces, so that characters are cut in half.
+          // in pieces, so that characters are split
           for (let at = 0; at < file.length; at += size)
             for (const line of splitter.push(file.subarray(at, at + size)).flatMap(linesOf)) {
               if (line.refusal !== undefined) continue;

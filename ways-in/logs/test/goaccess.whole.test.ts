@@ -1,4 +1,4 @@
-/** GoAccess as a second opinion: requests, statuses and clients of the same file by the same format. */
+/** Compares with GoAccess: requests, statuses and clients of the same file, read by the same format. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Imports keep no addresses in data directories made by this version, and stay as they are in earlier ones. */
+/** Imports store no addresses in data directories created by this version; in earlier ones they still do. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ const flags: ImportFlags = {
 const lineOf = (address: string, user = '-', agent = 'A'): string =>
   `${address} - ${user} [18/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 5 "-" "${agent}"`;
 
-/** As an earlier version left it. */
+/** A data directory as an earlier version created it. */
 function earlier(dir: string): string {
   const dataDir = join(dir, 'earlier');
   mkdirSync(join(dataDir, 'log'), { recursive: true });
@@ -41,7 +41,7 @@ async function imported(dataDir: string, lines: readonly string[], more: Partial
     facts.push(...batch);
     return Promise.resolve();
   };
-  // As a job is stored and read again.
+  // as a job is stored and read back
   const format = await formatOf(JSON.parse(JSON.stringify(stored)), () => addressKey(dataDir));
   await importFile({
     path,

@@ -1,10 +1,10 @@
-/** Lines through a format, as an import reads them: what comes of each. */
+/** Reads lines with a format, as an import does. */
 import { logFile, type LogOptions } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
 
 export interface Read {
   readonly about: Readonly<Record<string, string>>;
-  /** Per line: the pageview, or `filtered: <reason>`, `rejected: <reason>`. */
+  /** Result of each line: the pageview, or `filtered: <reason>` or `rejected: <reason>`. */
   readonly results: readonly (Readonly<Record<string, unknown>> | string)[];
 }
 

@@ -1,4 +1,4 @@
-/** Public logs of several servers, and odd ones, imported whole: what each line comes to. Read where they lie. */
+/** Imports public logs of several servers, and unusual files, and checks the counts of their lines. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -106,7 +106,7 @@ test('lines that were once taken for what they do not say', { skip }, async () =
   );
 });
 
-/** Format and counts of each odd file; or how its refusal begins. */
+/** Format and counts of each unusual file, or the beginning of its error. */
 const odd: Readonly<
   Record<string, readonly [format: string, accepted: number, filtered: number, rejected: number] | RegExp>
 > = {

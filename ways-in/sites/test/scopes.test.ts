@@ -1,4 +1,4 @@
-/** Which pages and domains belong to sites whose visitors are told apart for a day. */
+/** Which pages and domains belong to sites whose visitors are only identified within a day. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

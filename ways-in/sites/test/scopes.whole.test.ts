@@ -1,4 +1,4 @@
-/** Answers about cookieless sites say that their visitors are told apart for a day. */
+/** Answers about cookieless sites say that visitors are only identified within a day. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -87,7 +87,7 @@ export async function serveSites(
     dir,
     config,
     time,
-    /** Of now: it changes with a restart. */
+    /** The current one, which changes with a restart. */
     get origin() {
       return opened.origin;
     },
@@ -98,7 +98,7 @@ export async function serveSites(
       await opened.close();
       opened = await open();
     },
-    /** What the log has got since the last call. */
+    /** Facts appended to the log since the last call. */
     facts: () =>
       records.splice(0).map((record) => {
         const fact = decodeRecord(record.value, record.topic);

@@ -1,4 +1,4 @@
-/** The file of sites: what is wrong with it is said by site and field. */
+/** The sites file: errors name the site and the field. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

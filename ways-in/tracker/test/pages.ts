@@ -1,4 +1,4 @@
-/** Pages of another origin that load the tracker, in a real browser, for tests. */
+/** For tests: pages of another origin that load the tracker in a real browser. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,7 +30,7 @@ export interface PageOptions {
 /** The system, and a server of pages on another origin: `http://localhost:<port>`. */
 export async function servePages(t: TestContext) {
   const swa = await serveSites(t, sites, { httpPort: configWith({}).httpPort });
-  swa.time.now = Date.now(); // what a page says of its clock is held against it
+  swa.time.now = Date.now(); // timestamps of pages are compared with this clock
   let options: PageOptions = {};
   const server = createServer((_request: IncomingMessage, response: ServerResponse) => {
     const { tag = 'data-key="cookieless-key"', headers = {}, head = '' } = options;
@@ -51,11 +51,11 @@ export async function servePages(t: TestContext) {
   return {
     swa,
     origin,
-    /** What the next pages look like. */
+    /** Content of the next pages. */
     show: (next: PageOptions): void => {
       options = next;
     },
-    /** Waits for so many facts since the last call, and gives them; more than those fail. */
+    /** Waits for this number of facts since the last call, and returns them; fails if there are more. */
     facts: async (count: number) => {
       await eventually(
         `${count} facts`,
@@ -81,8 +81,8 @@ export interface Tab {
 }
 
 /**
- * @param script runs before those of each page
- * @param options of the browser's context; without a user agent of its own it is a known bot, and what it sends is not in the answers
+ * @param script runs in each page before its own scripts
+ * @param options options of the browser's context; with its default user agent the browser is a known bot, and its pageviews do not count
  */
 export async function openTab(
   t: TestContext,

@@ -1,4 +1,4 @@
-/** The reverse proxies of docs/tracker.md as they stand there: the tracker's whole path through each, on loopback. */
+/** Runs the reverse proxy configurations of docs/tracker.md on loopback, with the tracker's whole path through each. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { openTab } from './pages.js';
 
 const name = 'stats.example.org';
 const text = assetText('docs/tracker.md');
-/** A block of the page by what it begins with. */
+/** A code block of the page, by its beginning. */
 function block(beginning: string): string {
   const found = [...text.matchAll(/^```\w*\n([^]*?)^```$/gm)].find(([, code = '']) =>
     code.startsWith(beginning),
@@ -25,7 +25,7 @@ function block(beginning: string): string {
   return found[1] ?? '';
 }
 
-/** A text with one thing replaced, which must be there. */
+/** Replaces a part of a text; fails if the text does not contain it. */
 function put(whole: string, part: string | RegExp, by: string): string {
   const changed = whole.replace(part, by);
   assert.notEqual(changed, whole, `${String(part)} is not in it`);
@@ -42,7 +42,7 @@ const proxies: readonly Proxy[] = [
   {
     program: 'caddy',
     write: (dir, port, upstream) => {
-      // Certificates are Caddy's own here, which needs nobody else.
+      // Caddy signs the certificates itself here.
       const globals = `{\n admin off\n local_certs\n skip_install_trust\n auto_https disable_redirects\n https_port ${port}\n default_bind 127.0.0.1\n storage file_system ${dir}/caddy\n}\n`;
       const path = join(dir, 'Caddyfile');
       writeFileSync(path, globals + put(block('# Caddyfile'), '127.0.0.1:8080', upstream));
@@ -77,7 +77,7 @@ interface Asked {
   readonly path: string;
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Address of loopback to connect from. */
+  /** Loopback address to connect from. */
   readonly from?: string;
 }
 

@@ -20,7 +20,7 @@ after(async () => {
 
 const proof = proofOf(sites[0]?.secret ?? '', '42');
 const firstParty = 'data-key="first-party-key" data-visitors="first-party"';
-/** What the browser keeps of the page's origin. */
+/** What the browser stores for the page's origin. */
 const storage = '({ local: { ...localStorage }, session: { ...sessionStorage }, cookie: document.cookie })';
 const nothing = { local: {}, session: {}, cookie: '' };
 
@@ -123,7 +123,7 @@ test('events wait while offline, a bounded number, and count when they happened'
   await context.setOffline(true);
   await page.evaluate(`for (let i = 1; i <= 60; i++) history.pushState({}, '', '/' + i)`);
   const beforeMs = Date.now();
-  swa.time.now = beforeMs + 3 * 86_400_000; // the system's clock is three days ahead: ages count, not times
+  swa.time.now = beforeMs + 3 * 86_400_000; // the system's clock is three days ahead: only ages of events matter
   await context.setOffline(false);
   const sent = await facts(50);
   assert.deepEqual([urlsOf(sent)[0], urlsOf(sent)[49]], ['/11', '/60']);
