@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { reaches } from '../../log/cut.js';
 import type { Offsets } from '../../log/log.js';
+import { below, seededRandom } from '../../topology/random.js';
 import { eventually } from '../eventually.js';
 import { checkHistory, type Finding } from './checker.js';
 import { History, type Answered } from './history.js';
@@ -53,7 +54,13 @@ export class Trial {
   /** A round: `hurt` under load, then everything must come right. Returns what `hurt` returns. */
   async round<T>(random: Random, hurt: () => Promise<T>): Promise<T> {
     await this.settle();
-    const load = new Load(() => this.system, this.history, random, `r${this.#round++}`);
+    const ofLoad = seededRandom(random(2 ** 31)); // of its own: clients draw from it in an order that no seed repeats
+    const load = new Load(
+      () => this.system,
+      this.history,
+      (bound) => below(ofLoad, bound),
+      `r${this.#round++}`,
+    );
     let result: T;
     try {
       await this.#untilMoved(factsBefore);
