@@ -1,67 +1,90 @@
-/** `swa export`: the facts as NDJSON, of one person or all of them. */
-import { mkdtempSync } from 'node:fs';
+/** `swa export`: the facts as NDJSON or Parquet, of one person or all of them. */
+import { chmodSync, createWriteStream, existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { canBeErased } from '../../facts/erasure-records.js';
 import { readConfig, type Config } from '../../lib/config/config.js';
 import { SwaError } from '../../lib/errors/errors.js';
 import { show } from '../../lib/errors/show.js';
 import { checkDataDir } from '../../lib/files/data-dir.js';
-import { removeScratch } from '../../lib/files/removal.js';
+import { fsyncFile } from '../../lib/files/durable.js';
+import { moveDurably, removeScratch } from '../../lib/files/removal.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openExistingLog } from '../../log/open-log.js';
-import { openDuckDb } from '../../master-data/duckdb.js';
-import { exportedLines, type ExportCounts } from '../../master-data/export.js';
+import { openDuckDb, type DuckDb } from '../../master-data/duckdb.js';
+import { exportedLines, exportParquet, type ExportCounts } from '../../master-data/export.js';
 import { masterDir } from '../../master-data/layout.js';
 import { snapshotToLookAt } from '../../master-data/pins.js';
+import type { Snapshot } from '../../master-data/snapshot.js';
 import { catchUpMaster } from '../../master-data/role.js';
 import { idsOfPerson } from '../persons.js';
+import { openSharedIfSet } from '../shared.js';
 
 interface Flags {
   readonly visitor?: string;
   readonly person?: string;
+  readonly format: 'ndjson' | 'parquet';
+  readonly out?: string;
 }
 
-/** Maximum wait until the master dataset holds the facts of the last seconds. */
+/** Maximum time to wait for the facts of the last seconds. */
 const catchUpTimeoutMs = 60_000;
 
 export function addExportCommand(program: Command): void {
   program
     .command('export')
-    .description('all facts as NDJSON on stdout, as `swa import` takes them; or those of one person')
+    .description('all facts, or those of one person, as `swa import` takes them')
     .option('--visitor <id>', 'facts with this visitor id alone')
     .option('--person <id>', 'facts with any id of the person who has this one')
+    .addOption(
+      new Option('--format <name>', 'format of the facts').choices(['ndjson', 'parquet']).default('ndjson'),
+    )
+    .option('--out <file>', 'file to write, which must not exist (default for ndjson: stdout)')
     .action((flags: Flags) => write(flags));
 }
 
-async function write({ visitor, person }: Flags): Promise<void> {
+async function write({ visitor, person, format, out }: Flags): Promise<void> {
   const config = readConfig(process.env);
   if (visitor !== undefined && person !== undefined)
     throw new SwaError('usage.invalid', 'give one of --visitor and --person, or none for all facts');
+  if (format === 'parquet' && out === undefined)
+    throw new SwaError('usage.invalid', '--format parquet needs --out, the file to write');
+  if (out !== undefined && existsSync(out))
+    throw new SwaError('usage.invalid', `--out: ${out} exists already; it was not changed`);
   const named = visitor ?? person;
   if (named !== undefined && !canBeErased(named))
     throw new SwaError('usage.invalid', `not a visitor id: ${show(named)}`);
   checkDataDir(config);
-  if (config.store !== '')
-    throw new SwaError(
-      'usage.invalid',
-      `the master dataset is in ${config.store}: only a local one can be exported`,
-      {
-        hint: 'unset SWA_STORE in a data directory that holds the facts, such as a restored backup',
-      },
-    );
-  await catchUp(config);
-  const ids =
-    person === undefined ? (visitor === undefined ? undefined : [visitor]) : idsOfPerson(config, person);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
+  const shared = await openSharedIfSet({ config, clock: systemClock });
   const counts: ExportCounts = { facts: 0, invalid: 0, erasures: 0 };
-  await toStdout(config, counts, ids);
+  let ids: readonly string[] | undefined;
+  try {
+    if (shared === undefined) await catchUp(config);
+    const pinned =
+      shared === undefined ? snapshotToLookAt(config.dataDir, 'swa export') : await shared.prepare();
+    try {
+      ids =
+        person === undefined ? (visitor === undefined ? undefined : [visitor]) : idsOfPerson(config, person);
+      const exported: Exported = { config, snapshot: pinned.snapshot, counts, ids, signal: stop.signal };
+      if (out === undefined) await withDatabase(exported, tmpdir(), (db) => toStdout(db, exported));
+      else await toFile(exported, format, resolve(out));
+    } finally {
+      pinned.release();
+    }
+  } finally {
+    shared?.close();
+  }
+  report(counts, ids, person !== undefined);
+}
+
+function report(counts: ExportCounts, ids: readonly string[] | undefined, isPerson: boolean): void {
   const whose =
-    ids === undefined
-      ? ''
-      : ` of ${ids.length} ids${person === undefined ? '' : ', as of the last batch run'}`;
+    ids === undefined ? '' : ` of ${ids.length} ids${isPerson ? ', as of the last batch run' : ''}`;
   process.stderr.write(`${counts.facts} facts${whose}\n`);
   if (ids !== undefined) return;
   if (counts.invalid > 0)
@@ -81,30 +104,76 @@ async function catchUp(config: Config): Promise<void> {
   }
 }
 
-async function toStdout(
-  { dataDir, batchMemory, batchThreads }: Config,
-  counts: ExportCounts,
-  ids: readonly string[] | undefined,
-): Promise<void> {
-  const pinned = snapshotToLookAt(dataDir, 'swa export');
-  const tempDir = mkdtempSync(join(tmpdir(), 'swa-export-'));
+interface Exported {
+  readonly config: Config;
+  readonly snapshot: Snapshot;
+  readonly counts: ExportCounts;
+  readonly ids: readonly string[] | undefined;
+  /** Aborted when the process is asked to end. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The file gets its name when it is complete and durable: an export that is interrupted leaves none. A signal ends the
+ * export; what a killed one left beside the file is removed by the next to the same file.
+ */
+async function toFile(exported: Exported, format: Flags['format'], out: string): Promise<void> {
+  const folder = dirname(out);
+  const begin = `.${basename(out)}.export-`;
+  for (const left of readdirSync(folder)) if (left.startsWith(begin)) removeScratch(join(folder, left));
+  const dir = mkdtempSync(join(folder, begin)); // 0700: a file in it is readable by its owner alone
+  const temp = join(dir, 'facts.tmp');
   try {
-    const database = await openDuckDb({
-      allowedDirectories: [masterDir(dataDir), tempDir],
-      tempDirectory: tempDir,
-      memoryLimit: batchMemory,
-      threads: batchThreads,
+    await withDatabase(exported, dir, async (database) => {
+      const { snapshot, counts, ids } = exported;
+      if (format === 'parquet') await exportParquet(database.connection, snapshot, counts, temp, ids);
+      else await pipeline(pieces(database, exported), createWriteStream(temp));
     });
-    try {
-      const lines = exportedLines(database.connection, pinned.snapshot, counts, ids);
-      await pipeline(Readable.from(inPieces(lines)), process.stdout, { end: false });
-    } finally {
-      database.close();
-    }
+    chmodSync(temp, 0o600);
+    fsyncFile(temp);
+    moveDurably(temp, out);
   } finally {
-    pinned.release();
+    removeScratch(dir);
+  }
+}
+
+/** Ends the work with an error if the process is asked to end, so that what it has written is removed. */
+async function withDatabase(
+  exported: Exported,
+  dir: string,
+  work: (database: DuckDb) => Promise<void>,
+): Promise<void> {
+  const { dataDir, batchMemory } = exported.config;
+  const tempDir = mkdtempSync(join(dir, 'swa-export-'));
+  const database = await openDuckDb({
+    allowedDirectories: [masterDir(dataDir), dir],
+    tempDirectory: tempDir,
+    memoryLimit: batchMemory,
+    threads: 1, // keeps rows in order
+  });
+  const { signal } = exported;
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    const end = (): void => {
+      database.connection.interrupt();
+      reject(new SwaError('usage.invalid', 'the export was interrupted; no file was written'));
+    };
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+  });
+  try {
+    await Promise.race([work(database), interrupted]);
+  } finally {
+    database.close();
     removeScratch(tempDir);
   }
+}
+
+async function toStdout(database: DuckDb, exported: Exported): Promise<void> {
+  await pipeline(pieces(database, exported), process.stdout, { end: false });
+}
+
+function pieces({ connection }: DuckDb, { snapshot, counts, ids }: Exported): Readable {
+  return Readable.from(inPieces(exportedLines(connection, snapshot, counts, ids)));
 }
 
 const pieceChars = 1 << 18;

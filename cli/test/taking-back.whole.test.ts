@@ -231,6 +231,18 @@ test('an export of all facts comes to the same view in an empty data directory, 
   assert.deepEqual(again['counts'], meta['counts']);
   assert.equal(await pageviewsOf(other.swa, 'export.example'), await pageviewsOf(swa, 'export.example'));
 
+  const parquet = join(dir, 'exported.parquet');
+  const asTable = await done(swa, 'export', '--format', 'parquet', '--out', parquet);
+  assert.match(asTable.stderr, /64 facts/);
+  const third = setUp();
+  await done(third.swa, 'import', '--format', 'parquet', parquet);
+  const fromTable = JSON.parse((await done(third.swa, 'batch', 'run', '--json')).stdout) as typeof meta;
+  assert.equal(fromTable['contentHash'], meta['contentHash']);
+  assert.deepEqual(fromTable['counts'], meta['counts']);
+  assert.equal((await done(third.swa, 'export')).stdout, everything.stdout);
+  const taken = await swa(['export', '--out', parquet]);
+  assert.deepEqual([taken.code, /exists already/.test(taken.stderr)], [2, true], taken.stderr);
+
   const person = await done(swa, 'export', '--person', 'cookie:one');
   const told = person.stdout
     .trimEnd()

@@ -20,7 +20,7 @@ import {
   type PageviewOptions,
 } from './pageviews.js';
 import type { LogFormat, ParseLine, ParseOptions, Parsed, Refusal } from './request.js';
-import { tableRows } from './table-rows.js';
+import { factRows, tableRows } from './table-rows.js';
 
 const logOptionsSchema = pageviewOptionsSchema.extend({
   /** Time zone of times without one. */
@@ -76,6 +76,8 @@ export function logFile({ name, options }: LogFile): FileFormat {
 }
 
 function tableFile(table: TableFormat, options: LogOptions, parseOptions: ParseOptions): FileFormat {
+  if (options.columns === undefined && table === 'parquet')
+    return { open: (first) => ndjson.open(first), rows: factRows };
   if (options.columns === undefined)
     throw new SwaError('usage.invalid', `missing option --columns: which column of a ${table} file is what`, {
       hint: 'for example --columns time=ts,url=page,visitor=uid',

@@ -1,4 +1,7 @@
-/** Reads rows of CSV, TSV and Parquet files with DuckDB. Each becomes a line for the import: a JSON array with the texts of some columns. */
+/**
+ * Reads rows of CSV, TSV and Parquet files with DuckDB. Each becomes a line for the import: a JSON array with the texts of some columns, or, of a
+ * Parquet file of facts, a fact.
+ */
 import { SwaError, messageOf } from '../../lib/errors/errors.js';
 import { checkFile, type ByteProgress, type Line, type LineBlock } from '../../ingest/lines.js';
 
@@ -13,6 +16,40 @@ export async function* tableRows(
   columns: readonly string[],
   progress: ByteProgress,
 ): AsyncGenerator<LineBlock> {
+  const selected = columns.map((name) => `CAST(${quotedName(name)} AS VARCHAR)`).join(', ');
+  yield* rowsOf(path, format, selected, JSON.stringify, progress);
+}
+
+/**
+ * Rows of a Parquet file of facts, such as `swa export --format parquet` writes: columns are fields, in snake case, and null where a fact does not
+ * have the field. Throws `import.failed`.
+ */
+export async function* factRows(path: string, progress: ByteProgress): AsyncGenerator<LineBlock> {
+  // Bytes, because DuckDB's texts lose a leading U+FEFF.
+  yield* rowsOf(path, 'parquet', 'encode(CAST(to_json(facts) AS VARCHAR))', factOf, progress);
+}
+
+function factOf([row]: unknown[]): string {
+  const bytes = (row as { readonly bytes: Uint8Array }).bytes; // selected as a blob, never null
+  const columns = Object.entries(JSON.parse(Buffer.from(bytes).toString('utf8')) as object);
+  const fields = columns
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [fieldOf(name), value as unknown]);
+  return JSON.stringify(Object.fromEntries(fields));
+}
+
+/** 'event_id' is eventId. */
+function fieldOf(column: string): string {
+  return column.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+async function* rowsOf(
+  path: string,
+  format: 'csv' | 'tsv' | 'parquet',
+  selected: string,
+  textOf: (row: unknown[]) => string,
+  progress: ByteProgress,
+): AsyncGenerator<LineBlock> {
   if (path === '-') throw new SwaError('usage.invalid', `${format} is read from a file, not from stdin`);
   progress.totalBytes = await checkFile(path);
   const { DuckDBInstance } = await import('@duckdb/node-api');
@@ -20,13 +57,12 @@ export async function* tableRows(
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'").catch(() => undefined); // builds without time zones fail here, and use UTC anyway
-    const selected = columns.map((name) => `CAST(${quotedName(name)} AS VARCHAR)`).join(', ');
-    const result = await connection.stream(`SELECT ${selected} FROM ${source(path, format)}`);
+    const result = await connection.stream(`SELECT ${selected} FROM ${source(path, format)} AS facts`);
     let number = 0;
     for await (const rows of result.yieldRows()) {
       const lines = rows.map((row): Line => ({
         number: ++number,
-        text: JSON.stringify(row),
+        text: textOf(row),
         refusal: undefined,
         ended: true,
       }));
