@@ -4,8 +4,8 @@
  */
 import { statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { isToErase } from '../facts/erased-record.js';
-import { toErase, type ErasedFile, type ErasureOrder } from '../facts/erasure-records.js';
+import { matchesErasure } from '../facts/erased-record.js';
+import { erasureFilterOf, type ErasedFile, type ErasureOrder } from '../facts/erasure-records.js';
 import { compareViewIds } from '../facts/views/view-id.js';
 import type { ViewId } from '../facts/views/view.js';
 import { hasCode } from '../lib/errors/errors.js';
@@ -97,7 +97,7 @@ function removeOldStar(dataDir: string): boolean {
 
 /** Dead letters that contain an erased id or cannot be read. Their records are in the log and in the master dataset too. */
 function lettersOf(dataDir: string, order: ErasureOrder): string[] {
-  const isErased = isToErase(toErase(dataDir, order));
+  const isErased = matchesErasure(erasureFilterOf(dataDir, order));
   const dir = roomOf(dataDir, 'dead-letter');
   return namesIn(dir)
     .map((name) => join(dir, name))

@@ -18,12 +18,12 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  answerTo,
+  readAnswer,
   erasedByAge,
-  giveOrder,
+  saveOrder,
   listErasures,
   newErasure,
-  orderOf,
+  readOrder,
   saveErasedByAge,
   saveErasure,
   withFiles,
@@ -72,7 +72,7 @@ export interface SharedErasing {
   /** Has the facts of the newest manifests here until `release`. */
   fetchFacts(what: string): Promise<PinnedSnapshot>;
   /** Gives an order to all hosts, this one among them, with the file of its edges. */
-  giveOrder(order: ErasureOrder): Promise<void>;
+  saveOrder(order: ErasureOrder): Promise<void>;
   /**
    * Removes the shared batch views that were made before a view. Returns false while the realtime view still starts from one.
    * @param onRemoval called with what will be removed
@@ -163,7 +163,7 @@ async function carryOut(
   const { dataDir } = config;
   onStep('realtime stores');
   if (!removeOldStores(dataDir, current)) return false;
-  const order = await theOrder(context, open, olderThan, current);
+  const order = await currentOrder(context, open, olderThan, current);
   if (!(await rewriteAll(context, order, open, current))) return false;
   onStep('done');
   const doneAt = clock();
@@ -210,7 +210,7 @@ function withView<T>(dataDir: string, id: ViewId, look: (view: BatchView) => T):
 }
 
 /** One order for all open erasures; the same one again after a crash. */
-async function theOrder(
+async function currentOrder(
   { config, onStep, shared }: ErasingContext,
   open: readonly ErasureRecord[],
   olderThan: number | null,
@@ -219,7 +219,7 @@ async function theOrder(
   const { dataDir } = config;
   const ids = [...open.map((record) => record.id), olderThan].join();
   const id = createHash('sha256').update(ids).digest('hex').slice(0, 16);
-  const standing = orderOf(dataDir);
+  const standing = readOrder(dataDir);
   if (standing?.id === id) return standing;
   onStep?.('ordered');
   const before = withView(dataDir, current, (view) => view.meta.cut.next);
@@ -231,8 +231,8 @@ async function theOrder(
     edges,
     before,
   };
-  if (shared === undefined) giveOrder(dataDir, order);
-  else await shared.giveOrder(order);
+  if (shared === undefined) saveOrder(dataDir, order);
+  else await shared.saveOrder(order);
   return order;
 }
 
@@ -275,13 +275,13 @@ async function rewriteAll(
   };
   onStep('master');
   await storeAndErase(context, order);
-  const master = answerTo(dataDir, order, 'master');
+  const master = readAnswer(dataDir, order, 'master');
   if (master?.isDone !== true) return false;
   note('master dataset: rows have lost their texts', master.files);
   onStep('log');
   if (config.kafkaBrokers.length === 0) {
     await overwriteLog(context, order);
-    const log = answerTo(dataDir, order, 'log');
+    const log = readAnswer(dataDir, order, 'log');
     if (log?.isDone !== true) return false;
     note('log: records have lost their texts', log.files);
   }
@@ -328,7 +328,7 @@ export async function recordRequested(config: Config, clock: Clock): Promise<voi
 /** Rewrites the master dataset if no sink is running to do it. */
 async function storeAndErase({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
   const { dataDir } = config;
-  if (answerTo(dataDir, order, 'master')?.isDone === true || config.store !== '') return; // a shared dataset has a sink
+  if (readAnswer(dataDir, order, 'master')?.isDone === true || config.store !== '') return; // a shared dataset has a sink
   if (liveLockOwner(sinkLockPath(dataDir)) !== undefined) return;
   await unlessInUse(async () => {
     const log = await openLog(config, clock);
@@ -343,7 +343,7 @@ async function storeAndErase({ config, clock, signal }: ErasingContext, order: E
 /** Overwrites the log's records if no collector is running to do it. */
 async function overwriteLog({ config, clock, signal }: ErasingContext, order: ErasureOrder): Promise<void> {
   const { dataDir } = config;
-  if (answerTo(dataDir, order, 'log')?.isDone === true) return;
+  if (readAnswer(dataDir, order, 'log')?.isDone === true) return;
   if (liveLockOwner(logLockPath(dataDir)) !== undefined) return;
   await unlessInUse(async () => {
     const log = await openLogWriter(config, clock);

@@ -25,8 +25,8 @@ const found = problems.filter((problem) => problem !== undefined);
 const names = entries.map((entry) => entry.role).join(', ');
 // Shown, but no reason to restart a container.
 const late = overdueErasures(listErasures(dataDir), { now: systemClock(), hours: erasureHours });
-const said = found.length === 0 ? [`at work: ${names}`] : found;
-process.stdout.write(`${[...said, ...late.map(({ message }) => message)].join('; ')}\n`);
+const stored = found.length === 0 ? [`at work: ${names}`] : found;
+process.stdout.write(`${[...stored, ...late.map(({ message }) => message)].join('; ')}\n`);
 process.exitCode = found.length === 0 ? 0 : 1;
 
 async function problemOf(entry: StatusEntry): Promise<string | undefined> {

@@ -6,17 +6,17 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/time/clock.js';
 import type { LogWriter } from '../log/log.js';
 import {
-  answer,
-  answerTo,
+  saveAnswer,
+  readAnswer,
   listErasures,
-  openOrder,
+  pendingOrder,
   saveErasure,
-  toErase,
+  erasureFilterOf,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
 } from './erasure-records.js';
-import { isToErase } from './erased-record.js';
+import { matchesErasure } from './erased-record.js';
 import type { Exclusion } from './fact.js';
 import { encodeRecord } from './record.js';
 import type { UrlRules } from './url/normalize.js';
@@ -53,16 +53,16 @@ export async function eraseInLog(
   signal: AbortSignal,
 ): Promise<void> {
   const { id } = order;
-  let files: readonly ErasedFile[] = answerTo(dataDir, order, 'log')?.files ?? [];
+  let files: readonly ErasedFile[] = readAnswer(dataDir, order, 'log')?.files ?? [];
   await log.overwrite?.({
-    isWanted: isToErase(toErase(dataDir, order)),
+    isWanted: matchesErasure(erasureFilterOf(dataDir, order)),
     signal,
     onFile(name, records) {
       files = withFiles(files, [{ path: `log/${name}`, records }]);
-      answer(dataDir, 'log', { id, isDone: false, files: [...files] });
+      saveAnswer(dataDir, 'log', { id, isDone: false, files: [...files] });
     },
   });
-  answer(dataDir, 'log', { id, isDone: true, files: [...files] });
+  saveAnswer(dataDir, 'log', { id, isDone: true, files: [...files] });
 }
 
 /** Records erasures and carries out orders in the background, concurrently with other appends. */
@@ -95,7 +95,7 @@ export class LogErasing {
 
   async #carryOut(signal: AbortSignal): Promise<void> {
     await recordErasures(this.#dataDir, this.#log, this.#context);
-    const order = this.#log.overwrite === undefined ? undefined : openOrder(this.#dataDir, 'log');
+    const order = this.#log.overwrite === undefined ? undefined : pendingOrder(this.#dataDir, 'log');
     if (order !== undefined) await eraseInLog(this.#dataDir, this.#log, order, signal);
   }
 

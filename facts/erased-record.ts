@@ -1,12 +1,12 @@
 /** Decides which records of the log are erased: those that contain an erased id, and pageviews and edges that are too old. */
 import type { RecordTest, Topic } from '../log/log.js';
-import type { ToErase } from './erasure-records.js';
+import type { ErasureFilter } from './erasure-records.js';
 import type { ErasedIds } from './erasures.js';
 import { isExclusion } from './fact.js';
 import { decodeRecord } from './record.js';
 
 /** Records that are not valid facts (written by another producer) are erased if any text in them is an erased id. */
-export function isToErase({ ids: erased, olderThan, edges }: ToErase): RecordTest {
+export function matchesErasure({ ids: erased, olderThan, edges }: ErasureFilter): RecordTest {
   return (value: Uint8Array, topic: Topic): boolean => {
     const fact = decodeRecord(value, topic);
     if (fact.type === 'invalid') return holdsErased(value, erased);

@@ -120,7 +120,7 @@ export function canBeErased(id: string): boolean {
 }
 
 /** People are warned if one erasure has more ids than this: the ids may include strangers joined by a shared id. */
-export const manyIds = 20;
+export const idCountToWarn = 20;
 
 /** Durable on return. */
 export function saveErasure(dataDir: string, record: ErasureRecord): void {
@@ -159,7 +159,7 @@ const answerSchema = z.object({ id: z.string(), isDone: z.boolean(), files: z.ar
 export type ErasureAnswer = z.output<typeof answerSchema>;
 
 /** An order's content in the form that readers of facts use. */
-export interface ToErase {
+export interface ErasureFilter {
   readonly ids: ErasedIds;
   /** Pageviews with an earlier timestamp are erased, UTC ms. */
   readonly olderThan: number;
@@ -167,7 +167,10 @@ export interface ToErase {
   readonly edges: AgedEdges;
 }
 
-export function toErase(dataDir: string, { id, values: hashes, olderThan, edges }: ErasureOrder): ToErase {
+export function erasureFilterOf(
+  dataDir: string,
+  { id, values: hashes, olderThan, edges }: ErasureOrder,
+): ErasureFilter {
   const hash = erasureHashOf(dataDir);
   return {
     ids: new ErasedIds(hashes, hash),
@@ -193,14 +196,14 @@ export function saveErasedByAge(dataDir: string, olderThan: number): void {
 export type FactOwner = 'master' | 'log' | 'host';
 
 /** The file of its edges must be there; those of earlier orders go. */
-export function giveOrder(dataDir: string, order: ErasureOrder): void {
+export function saveOrder(dataDir: string, order: ErasureOrder): void {
   replaceFile(orderPath(dataDir), JSON.stringify(order));
   for (const name of namesIn(dir(dataDir)))
     if (isAgedEdgesName(name) && name !== agedEdgesName(order.id)) removeScratch(join(dir(dataDir), name));
 }
 
 /** The current or latest order; undefined if there never was one. Throws `data-dir.unusable` if it is damaged. */
-export function orderOf(dataDir: string): ErasureOrder | undefined {
+export function readOrder(dataDir: string): ErasureOrder | undefined {
   const text = readIfThere(orderPath(dataDir));
   if (text === undefined) return undefined;
   const order = orderFrom(text);
@@ -209,17 +212,21 @@ export function orderOf(dataDir: string): ErasureOrder | undefined {
 }
 
 /** An owner's answer to this order so far. Each file is listed before it is replaced. */
-export function answerTo(dataDir: string, { id }: ErasureOrder, owner: FactOwner): ErasureAnswer | undefined {
+export function readAnswer(
+  dataDir: string,
+  { id }: ErasureOrder,
+  owner: FactOwner,
+): ErasureAnswer | undefined {
   const text = readIfThere(answerPath(dataDir, owner));
-  const said = text === undefined ? undefined : answerFrom(text);
-  return said?.id === id ? said : undefined;
+  const stored = text === undefined ? undefined : answerFrom(text);
+  return stored?.id === id ? stored : undefined;
 }
 
 /** Of the last order that an owner has completed, its id; null before the first. */
 export function lastAnswered(dataDir: string, owner: FactOwner): string | null {
   const text = readIfThere(answerPath(dataDir, owner));
-  const said = text === undefined ? undefined : answerFrom(text);
-  return said?.isDone === true ? said.id : null;
+  const stored = text === undefined ? undefined : answerFrom(text);
+  return stored?.isDone === true ? stored.id : null;
 }
 
 /** The content of such files, as another host has written it; undefined if it is not valid. */
@@ -228,20 +235,20 @@ export const orderFrom = (text: string): ErasureOrder | undefined => validJson(o
 export const answerFrom = (text: string): ErasureAnswer | undefined => validJson(answerSchema, text);
 
 /** Durable on return. */
-export function answer(dataDir: string, owner: FactOwner, said: ErasureAnswer): void {
-  replaceFile(answerPath(dataDir, owner), JSON.stringify(said));
+export function saveAnswer(dataDir: string, owner: FactOwner, answer: ErasureAnswer): void {
+  replaceFile(answerPath(dataDir, owner), JSON.stringify(answer));
 }
 
 /** The order that this owner has not completed yet; reads the disk on each call. */
-export function openOrder(dataDir: string, owner: FactOwner): ErasureOrder | undefined {
-  const order = orderOf(dataDir);
-  return order === undefined || answerTo(dataDir, order, owner)?.isDone === true ? undefined : order;
+export function pendingOrder(dataDir: string, owner: FactOwner): ErasureOrder | undefined {
+  const order = readOrder(dataDir);
+  return order === undefined || readAnswer(dataDir, order, owner)?.isDone === true ? undefined : order;
 }
 
 /** Reports unreadable records, and erasures without effect because they were made with another secret. */
 export function auditErasures(dataDir: string, report: Findings): void {
   const records = report.attempt(dir(dataDir), damagedHint, () => listErasures(dataDir)) ?? [];
-  report.attempt(orderPath(dataDir), damagedHint, () => orderOf(dataDir));
+  report.attempt(orderPath(dataDir), damagedHint, () => readOrder(dataDir));
   const secret = secretPath(dataDir);
   const foreign = report.attempt(secret, secretHint, () => {
     const hashes = records.flatMap((record) => record.values);

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DuckDBBlobValue } from '@duckdb/node-api';
-import type { ToErase } from '../facts/erasure-records.js';
+import type { ErasureFilter } from '../facts/erasure-records.js';
 import { holdsErased } from '../facts/erased-record.js';
 import { SwaError } from '../lib/errors/errors.js';
 import { parsePartitionName, type PartitionName, type Topic } from '../log/log.js';
@@ -34,7 +34,7 @@ export async function eraseInFile(
   name: PartitionName,
   head: ChainHead,
   file: ManifestFile,
-  erased: ToErase,
+  erased: ErasureFilter,
   onFound: (rows: number) => void,
 ): Promise<ChainHead | undefined> {
   const { connection } = store;
@@ -82,7 +82,7 @@ async function rowsToErase(
   connection: DuckDBConnection,
   topic: Topic,
   path: string,
-  { ids: erased, olderThan, edges }: ToErase,
+  { ids: erased, olderThan, edges }: ErasureFilter,
 ): Promise<string | undefined> {
   const facts = sqlFacts(topic, [path]);
   const ids: string[] = [];
@@ -128,7 +128,7 @@ async function agedOffsets(
   connection: DuckDBConnection,
   facts: string,
   olderThan: number,
-  edges: ToErase['edges'],
+  edges: ErasureFilter['edges'],
 ): Promise<bigint[]> {
   const offsets: bigint[] = [];
   const rows = await connection.stream(

@@ -8,14 +8,14 @@
  */
 import { join, relative } from 'node:path';
 import {
-  answer,
-  answerTo,
-  openOrder,
-  toErase,
+  saveAnswer,
+  readAnswer,
+  pendingOrder,
+  erasureFilterOf,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
-  type ToErase,
+  type ErasureFilter,
 } from '../facts/erasure-records.js';
 import { SwaError, systemCode, hasCode } from '../lib/errors/errors.js';
 import { checkCut, distance, offsetAt, reaches } from '../log/cut.js';
@@ -112,7 +112,7 @@ export class SinkSession {
   #erasing:
     | {
         readonly id: string;
-        readonly erased: ToErase;
+        readonly erased: ErasureFilter;
         files: readonly ErasedFile[];
         readonly done: Set<string>;
       }
@@ -338,7 +338,7 @@ export class SinkSession {
   /** Returns the current order to erase, if all facts it covers are stored. */
   #orderToErase(): ErasureOrder | undefined {
     if (this.#elapsedMs() < this.#erasableFrom) return undefined;
-    const order = openOrder(this.#options.dataDir, 'master');
+    const order = pendingOrder(this.#options.dataDir, 'master');
     if (order !== undefined && reaches(this.cut.next, order.before)) return order;
     this.#erasableFrom = this.#elapsedMs() + eraseEveryMs;
     return undefined;
@@ -373,8 +373,8 @@ export class SinkSession {
     if (this.#erasing?.id !== order.id)
       this.#erasing = {
         id: order.id,
-        erased: toErase(dataDir, order),
-        files: answerTo(dataDir, order, 'master')?.files ?? [],
+        erased: erasureFilterOf(dataDir, order),
+        files: readAnswer(dataDir, order, 'master')?.files ?? [],
         done: new Set(),
       };
     const erasing = this.#erasing;
@@ -387,7 +387,7 @@ export class SinkSession {
         const path = relative(dataDir, join(partitionDir(dataDir, name), file.name));
         const found = await eraseInFile(this.#store, name, head, file, erasing.erased, (records) => {
           erasing.files = withFiles(erasing.files, [{ path, records }]);
-          answer(dataDir, 'master', { id: order.id, isDone: false, files: [...erasing.files] });
+          saveAnswer(dataDir, 'master', { id: order.id, isDone: false, files: [...erasing.files] });
         });
         erasing.done.add(file.name);
         if (found === undefined) continue;
@@ -405,7 +405,7 @@ export class SinkSession {
       this.#erasableFrom = this.#elapsedMs() + eraseEveryMs; // a replaced file is still being read
       return false;
     }
-    answer(dataDir, 'master', { id: order.id, isDone: true, files: [...erasing.files] });
+    saveAnswer(dataDir, 'master', { id: order.id, isDone: true, files: [...erasing.files] });
     this.#erasing = undefined;
     this.#exchangeFrom = 0;
     return false;

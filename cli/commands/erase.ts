@@ -6,7 +6,7 @@ import {
   canBeErased,
   erasureReport,
   listErasures,
-  manyIds,
+  idCountToWarn,
   requestErasure,
   type ErasureReport,
 } from '../../facts/erasure-records.js';
@@ -61,7 +61,7 @@ async function change({ visitor, person, yes, json }: Flags): Promise<void> {
   );
   const counts = ids.map((id, i) => ({ id, pageviews: found[i]?.[1].pageviews ?? 0 }));
   const many =
-    ids.length > manyIds
+    ids.length > idCountToWarn
       ? `these are ${ids.length} ids, more than one person usually has: an id that several people share may have joined strangers\n`
       : '';
   if (yes !== true) {

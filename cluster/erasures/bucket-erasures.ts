@@ -9,15 +9,15 @@
  *   erasures/master.json    the answer of the sink, on whichever host it runs
  */
 import {
-  answer,
+  saveAnswer,
   answerFrom,
-  answerTo,
+  readAnswer,
   erasureFrom,
   erasureStates,
-  giveOrder,
+  saveOrder,
   listErasures,
   orderFrom,
-  orderOf,
+  readOrder,
   saveErasure,
   type ErasureOrder,
   type ErasureRecord,
@@ -40,7 +40,7 @@ export class BucketErasures {
   /** Keys of records that will not change any more. */
   readonly #isDoneThere = new Set<string>();
   /** The answer of the sink here that the others know. */
-  #told = '';
+  #publishedId = '';
 
   constructor(dataDir: string, store: Store) {
     this.#dataDir = dataDir;
@@ -65,12 +65,12 @@ export class BucketErasures {
   }
 
   /** Gives an order to all hosts. */
-  async giveOrder(order: ErasureOrder): Promise<void> {
+  async saveOrder(order: ErasureOrder): Promise<void> {
     const edgesKey = `${prefix}${agedEdgesName(order.id)}`;
     if (order.edges > 0)
       await put(this.#store, edgesKey, readAgedEdges(this.#dataDir, order.id, order.edges));
     await put(this.#store, orderKey, Buffer.from(JSON.stringify(order)));
-    giveOrder(this.#dataDir, order);
+    saveOrder(this.#dataDir, order);
     for (const { key } of await listAll(this.#store, `${prefix}edges-`))
       if (key !== edgesKey) await this.#store.delete(key);
   }
@@ -144,29 +144,29 @@ export class BucketErasures {
       throw new SwaError('store.corrupt', `${urlOf(this.#store, orderKey)} is damaged`, {
         hint: `${restoreHint}, or delete it: the order is given again`,
       });
-    if (orderOf(this.#dataDir)?.id === order.id) return;
+    if (readOrder(this.#dataDir)?.id === order.id) return;
     if (order.edges > 0) {
       const edges = await this.#store.get(`${prefix}${agedEdgesName(order.id)}`);
       if (edges === undefined) return; // a newer order has replaced this one
       saveAgedEdges(this.#dataDir, order.id, edges.bytes);
     }
-    giveOrder(this.#dataDir, order);
+    saveOrder(this.#dataDir, order);
   }
 
   async #takeAnswer(): Promise<void> {
-    const order = orderOf(this.#dataDir);
-    if (order === undefined || answerTo(this.#dataDir, order, 'master')?.isDone === true) return;
+    const order = readOrder(this.#dataDir);
+    if (order === undefined || readAnswer(this.#dataDir, order, 'master')?.isDone === true) return;
     const object = await this.#store.get(masterKey);
-    const said = object === undefined ? undefined : answerFrom(object.bytes.toString());
-    if (said?.id === order.id && said.isDone) answer(this.#dataDir, 'master', said);
+    const stored = object === undefined ? undefined : answerFrom(object.bytes.toString());
+    if (stored?.id === order.id && stored.isDone) saveAnswer(this.#dataDir, 'master', stored);
   }
 
   async #tellAnswer(): Promise<void> {
-    const order = orderOf(this.#dataDir);
-    const said = order === undefined ? undefined : answerTo(this.#dataDir, order, 'master');
-    if (said?.isDone !== true || said.id === this.#told) return;
-    await put(this.#store, masterKey, Buffer.from(JSON.stringify(said)));
-    this.#told = said.id;
+    const order = readOrder(this.#dataDir);
+    const stored = order === undefined ? undefined : readAnswer(this.#dataDir, order, 'master');
+    if (stored?.isDone !== true || stored.id === this.#publishedId) return;
+    await put(this.#store, masterKey, Buffer.from(JSON.stringify(stored)));
+    this.#publishedId = stored.id;
   }
 }
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { eraseHere, removeOldStores, whileErasing } from '../../batch/erase-here.js';
 import { recordRequested, type SharedErasing } from '../../batch/erasing.js';
 import {
-  answer,
-  answerTo,
+  saveAnswer,
+  readAnswer,
   lastAnswered,
-  orderOf,
+  readOrder,
   withFiles,
   type ErasedFile,
   type ErasureOrder,
@@ -60,8 +60,8 @@ export class HostErasing implements SharedErasing {
     return this.#options.fetchFacts(what);
   }
 
-  giveOrder(order: ErasureOrder): Promise<void> {
-    return this.#options.erasures.giveOrder(order);
+  saveOrder(order: ErasureOrder): Promise<void> {
+    return this.#options.erasures.saveOrder(order);
   }
 
   async removeViewsBefore(id: ViewId, onRemoval: (paths: readonly string[]) => void): Promise<boolean> {
@@ -80,12 +80,12 @@ export class HostErasing implements SharedErasing {
 
   async carryOutHere(): Promise<boolean> {
     const { dataDir } = this.#options.config;
-    const order = orderOf(dataDir);
-    if (order === undefined || answerTo(dataDir, order, 'master')?.isDone !== true) return false;
+    const order = readOrder(dataDir);
+    if (order === undefined || readAnswer(dataDir, order, 'master')?.isDone !== true) return false;
     if (!(await this.#options.master.dropReplaced())) return false;
     if (![fetchedFacts(dataDir), fetchedViews(dataDir)].every(removeLeft)) return false;
-    const files = answerTo(dataDir, order, 'host')?.files ?? [];
-    answer(dataDir, 'host', { id: order.id, isDone: true, files });
+    const files = readAnswer(dataDir, order, 'host')?.files ?? [];
+    saveAnswer(dataDir, 'host', { id: order.id, isDone: true, files });
     return true;
   }
 
@@ -95,13 +95,13 @@ export class HostErasing implements SharedErasing {
     const { dataDir } = config;
     await recordRequested(config, clock);
     await this.exchange();
-    const order = orderOf(dataDir);
+    const order = readOrder(dataDir);
     const current = currentIfAny(dataDir);
     if (order === undefined || current === undefined) return;
     if (lastAnswered(dataDir, 'host') === order.id || !holdsErasures(dataDir, current, order.values)) return;
     const note = (_what: string, more: readonly ErasedFile[]): void => {
-      const files = withFiles(answerTo(dataDir, order, 'host')?.files ?? [], more);
-      answer(dataDir, 'host', { id: order.id, isDone: false, files });
+      const files = withFiles(readAnswer(dataDir, order, 'host')?.files ?? [], more);
+      saveAnswer(dataDir, 'host', { id: order.id, isDone: false, files });
     };
     await whileErasing(dataDir, async () => {
       if (!removeOldStores(dataDir, current)) return false;

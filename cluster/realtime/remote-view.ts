@@ -3,7 +3,7 @@
  * (worker-client.ts); cells can be prefetched.
  */
 import { mergeAscendingAsync } from '../../lib/memory/merge-ascending.js';
-import { spelledValue } from '../../facts/dimensions/value.js';
+import { normalizedValue } from '../../facts/dimensions/value.js';
 import type { Offsets, PartitionName } from '../../log/log.js';
 import type {
   BucketCell,
@@ -223,5 +223,5 @@ function keyOf(subject: Subject): string {
 
 /** False if the value is not in its stored spelling: then no cell can have it. */
 function mayHaveCells(subject: Subject): boolean {
-  return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
+  return subject.kind !== 'value' || subject.value === normalizedValue(subject.value);
 }

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
-  answer,
-  answerTo,
+  saveAnswer,
+  readAnswer,
   listErasures,
-  orderOf,
+  readOrder,
   requestErasure,
   saveErasure,
-  toErase,
+  erasureFilterOf,
   type ErasureOrder,
 } from '../../facts/erasure-records.js';
 import { agedEdgesOf, saveAgedEdges } from '../../facts/aged-edges.js';
@@ -62,22 +62,22 @@ test('an order reaches the sink on another host, and its answer comes back', asy
   const order: ErasureOrder = { id: '0a', values, olderThan: 9, edges: 1, before: {} };
   const pair = { a: 'user:1', b: 'cookie:é' };
   saveAgedEdges(batch.dataDir, order.id, agedEdgesOf([erasureHashOf(batch.dataDir).ofPair(pair)]));
-  await ofBatch.giveOrder(order);
+  await ofBatch.saveOrder(order);
   await ofSink.exchangeOrder();
-  assert.deepEqual(orderOf(sink.dataDir), order);
-  const { edges } = toErase(sink.dataDir, order);
+  assert.deepEqual(readOrder(sink.dataDir), order);
+  const { edges } = erasureFilterOf(sink.dataDir, order);
   assert.ok(
     edges.has(pair) && edges.has({ a: pair.b, b: pair.a }) && !edges.has({ a: 'user:1', b: 'user:2' }),
   );
-  answer(sink.dataDir, 'master', { id: '0a', isDone: false, files: [] });
+  saveAnswer(sink.dataDir, 'master', { id: '0a', isDone: false, files: [] });
   await ofSink.exchangeOrder();
   await ofBatch.exchange();
-  assert.equal(answerTo(batch.dataDir, order, 'master'), undefined, 'it is not done yet');
-  const said = { id: '0a', isDone: true, files: [{ path: 'master/x', records: 3 }] };
-  answer(sink.dataDir, 'master', said);
+  assert.equal(readAnswer(batch.dataDir, order, 'master'), undefined, 'it is not done yet');
+  const stored = { id: '0a', isDone: true, files: [{ path: 'master/x', records: 3 }] };
+  saveAnswer(sink.dataDir, 'master', stored);
   await ofSink.exchangeOrder();
   await ofBatch.exchange();
-  assert.deepEqual(answerTo(batch.dataDir, order, 'master'), said);
+  assert.deepEqual(readAnswer(batch.dataDir, order, 'master'), stored);
 });
 
 test('a host that has erased ids with another key is told so, and keeps its own', async () => {

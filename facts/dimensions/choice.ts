@@ -8,7 +8,7 @@ const textNames = ['page', 'tags', 'referrer', 'userAgent', 'country'] as const;
 export type TextName = (typeof textNames)[number];
 export type DimensionTexts = Readonly<Record<TextName, string>>;
 
-/** A pure function of one text. The result is normalised by `spelledValue`; undefined or '' means that there is none. */
+/** A pure function of one text. The result is normalised by `normalizedValue`; undefined or '' means that there is none. */
 export type TextRule = (text: string) => string | undefined;
 
 /** One rule applied to one text. */

@@ -3,7 +3,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { nearest } from '../../lib/errors/nearest.js';
 import { dimensions, type Dimension } from '../subjects.js';
 import { resultName, type DimensionTexts, type TextResult } from './choice.js';
-import { spelledValue } from './value.js';
+import { normalizedValue } from './value.js';
 
 /** One choice of a dimension: the index of its result among `results`. */
 export interface ChoicePlace {
@@ -45,7 +45,7 @@ export class DimensionRules {
 
   /** Normalised result of a rule; '' if there is none. */
   resultOf({ rule }: TextResult, text: string): string {
-    return text === '' ? '' : spelledValue(rule(text));
+    return text === '' ? '' : normalizedValue(rule(text));
   }
 
   /**

@@ -9,7 +9,7 @@ const upperCase = /[A-Z\u00c0-\u052f]+/g;
 const controls = /[\u0000-\u001f\u007f-\u009f]+/g;
 
 /** Trims, lower-cases, replaces control characters by spaces, and cuts to `maxValueBytes`; '' for no value. Idempotent. */
-export function spelledValue(text: string | undefined): string {
+export function normalizedValue(text: string | undefined): string {
   if (text === undefined || text === '') return '';
   const lower = text
     .toWellFormed()

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { DimensionTexts } from '../dimensions/choice.js';
 import { DimensionRules } from '../dimensions/dimension-rules.js';
-import { maxValueBytes, spelledValue } from '../dimensions/value.js';
+import { maxValueBytes, normalizedValue } from '../dimensions/value.js';
 import { dimensions, type Dimension } from '../subjects.js';
 
 const none: DimensionTexts = { page: '', tags: '', referrer: '', userAgent: '', country: '' };
@@ -19,11 +19,11 @@ test('values have one spelling: trimmed, lower case, without controls, cut at 12
     [`${'x'.repeat(127)}ü`, 'x'.repeat(127)],
     [`${'x'.repeat(127)} y`, 'x'.repeat(127)],
   ] as const)
-    assert.equal(spelledValue(text), value, JSON.stringify(text));
+    assert.equal(normalizedValue(text), value, JSON.stringify(text));
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200, size: 'max' }), (text) => {
-      const value = spelledValue(text);
-      assert.equal(spelledValue(value), value);
+      const value = normalizedValue(text);
+      assert.equal(normalizedValue(value), value);
       assert.ok(Buffer.byteLength(value) <= maxValueBytes && value.isWellFormed());
     }),
   );

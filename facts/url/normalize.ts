@@ -20,7 +20,7 @@ import { versionOf } from '../../lib/files/package-version.js';
 import { domainOf } from './domain.js';
 import { Authorities } from './host.js';
 import { hasDotSegment, parseHttpUrl, withoutDotSegments } from './parse.js';
-import { spellPath } from './percent.js';
+import { canonicalPath } from './percent.js';
 import { AllowedParameters } from './query.js';
 
 const urlRulesVersion = 3;
@@ -172,7 +172,7 @@ function isLongerThan(limitBytes: number, text: string): boolean {
 const sessionParameter = /;(?:jsessionid|sid)=[^;/]*/gi;
 
 function normalPath(path: string): string {
-  const spelled = spellPath(path);
+  const spelled = canonicalPath(path);
   if (!spelled.includes(';')) return trimSlashes(spelled);
   const kept = spelled.replace(sessionParameter, '');
   // Removing the parameter of `/a/..;sid=1` has created a dot segment.

@@ -12,12 +12,12 @@ const unreserved = /[A-Za-z0-9\-._~]/;
 /** Reserved characters that `encodeURIComponent` leaves bare. */
 const marks = /[!'()*]/g;
 
-export function spellPath(path: string): string {
+export function canonicalPath(path: string): string {
   return path.replace(notInPath, spell);
 }
 
 /** A name or value of an application/x-www-form-urlencoded query: `+` is a space. */
-export function spellParameter(text: string): string {
+export function canonicalParameter(text: string): string {
   return text.replaceAll('+', '%20').replace(notInParameter, spell);
 }
 

@@ -2,7 +2,7 @@
  * Query parameters that distinguish pages, in canonical form: parsed as application/x-www-form-urlencoded (`+` and `%20` are a space, `a` is
  * `a=`), written with everything except unreserved characters percent-encoded, and sorted.
  */
-import { encodeText, spellParameter } from './percent.js';
+import { encodeText, canonicalParameter } from './percent.js';
 
 export class AllowedParameters {
   readonly #names: ReadonlySet<string>;
@@ -24,9 +24,9 @@ export class AllowedParameters {
     for (const part of queryOf(url, from).split('&')) {
       if (part === '') continue;
       const equals = part.indexOf('=');
-      const name = spellParameter(equals < 0 ? part : part.slice(0, equals));
+      const name = canonicalParameter(equals < 0 ? part : part.slice(0, equals));
       if (!this.#names.has(name)) continue;
-      kept.push(`${name}=${equals < 0 ? '' : spellParameter(part.slice(equals + 1))}`);
+      kept.push(`${name}=${equals < 0 ? '' : canonicalParameter(part.slice(equals + 1))}`);
     }
     return kept.length === 0 ? '' : `?${kept.toSorted().join('&')}`;
   }

@@ -1,6 +1,6 @@
 /** The routes by which admins request erasures and follow them. */
 import { z } from 'zod';
-import { canBeErased, manyIds, type ErasureReport } from '../../facts/erasure-records.js';
+import { canBeErased, idCountToWarn, type ErasureReport } from '../../facts/erasure-records.js';
 import type { OverdueErasure } from '../../facts/overdue-erasures.js';
 import { show } from '../../lib/errors/show.js';
 import { parseJsonBody } from '../../lib/http/body.js';
@@ -66,7 +66,7 @@ export function erasureRoutes(engine: Engine, erasures: ErasureControl): Route[]
         const ids = visitor === undefined ? await idsOf(engine, person ?? '', deadlineAt) : [visitor];
         if (preview === true) {
           const warning =
-            ids.length > manyIds ? 'an id that several people share may have joined strangers' : null;
+            ids.length > idCountToWarn ? 'an id that several people share may have joined strangers' : null;
           await sendJson(request, response, { ids, warning });
           return;
         }

@@ -12,7 +12,7 @@ import { systemClock } from '../../lib/time/clock.js';
 import { isAtWork, readStatus } from '../../lib/process/status.js';
 import type { LogId, Offsets, PartitionName } from '../../log/log.js';
 import { mergeAscending } from '../../lib/memory/merge-ascending.js';
-import { spelledValue } from '../../facts/dimensions/value.js';
+import { normalizedValue } from '../../facts/dimensions/value.js';
 import { SketchCell } from '../../facts/views/sketch-cell.js';
 import type {
   BucketCell,
@@ -425,7 +425,7 @@ function* namesOf(
 
 /** False for a text that is not a normalised value; it may be too long for a key. */
 function mayHaveCells(subject: Subject): boolean {
-  return subject.kind !== 'value' || subject.value === spelledValue(subject.value);
+  return subject.kind !== 'value' || subject.value === normalizedValue(subject.value);
 }
 
 const lastBucket = 2 ** 32 - 1;

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { spelledValue } from '../../facts/dimensions/value.js';
+import { normalizedValue } from '../../facts/dimensions/value.js';
 import { cellKey, cellRange, bucketOfCellKey, parseCellKey, valueRange } from '../store/cell-key.js';
 import { CellSubject } from '../store/cell-subject.js';
 
 const numRuns = Number(process.env['RUNS'] ?? 1_000);
 const value = fc
   .oneof(fc.string(), fc.string({ unit: 'grapheme', minLength: 40 }), fc.string({ unit: 'binary' }))
-  .map((text) => spelledValue(text))
+  .map((text) => normalizedValue(text))
   .filter((text) => text !== '');
 const cell = fc.record({
   dimension: fc.constantFrom('source', 'sourc', 'os'),

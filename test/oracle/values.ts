@@ -10,7 +10,7 @@ import { osOf } from '../../facts/dimensions/os.js';
 import { referrerDomain } from '../../facts/dimensions/referrer.js';
 import { utmSource } from '../../facts/dimensions/source.js';
 import { tagsOf } from '../../facts/dimensions/tags.js';
-import { spelledValue } from '../../facts/dimensions/value.js';
+import { normalizedValue } from '../../facts/dimensions/value.js';
 import type { Pageview } from '../../facts/fact.js';
 
 /** Where a pageview counts: its normalised URL and its registrable domain. */
@@ -31,7 +31,7 @@ export const oracleDimensions: Readonly<Record<string, ValueOf>> = {
   campaign: ({ url }) => tagged(utmCampaign, url),
   os: ({ userAgent }) => os(userAgent) || 'unknown',
   device: ({ userAgent }) => device(userAgent) || 'unknown',
-  country: ({ country }) => spelledValue(countryOf(country ?? '')) || 'unknown',
+  country: ({ country }) => normalizedValue(countryOf(country ?? '')) || 'unknown',
 };
 
 /** The values of a pageview in these dimensions, by name; without those in which it has none. */
@@ -53,7 +53,7 @@ export function valuesOf(
 type Rule = (text: string) => string | undefined;
 
 function tagged(rule: Rule, url: string): string {
-  return spelledValue(rule(tagsOf(url)));
+  return normalizedValue(rule(tagsOf(url)));
 }
 
 /** The domain that a referrer lies in, unless the page lies there itself. */
@@ -73,7 +73,7 @@ function remembering(rule: Rule): (text: string | undefined) => string {
   return (text = '') => {
     const known = results.get(text);
     if (known !== undefined) return known;
-    const result = spelledValue(rule(text));
+    const result = normalizedValue(rule(text));
     results.set(text, result);
     return result;
   };
