@@ -11,7 +11,11 @@ const others: readonly (readonly [begin: string, name: string, hint: string])[] 
   ['04224d18', 'compressed by lz4', 'lz4 -dc FILE | swa import ... -'],
   ['1f9d', 'compressed by compress', 'gzip -dc FILE | swa import ... -'],
   ['504b0304', 'a zip archive', 'unzip -p FILE | swa import ... -'],
-  ['50415231', 'Parquet', 'swa import --format parquet FILE for facts of `swa export`; with --columns for other tables'],
+  [
+    '50415231',
+    'Parquet',
+    'swa import --format parquet FILE for facts of `swa export`; with --columns for other tables',
+  ],
 ];
 
 /** Throws `import.failed`, with a hint, if the file is of a known kind other than text and gzip. */
