@@ -43,7 +43,7 @@ export interface ImportOptions {
   readonly bots?: Pick<BotRule, 'excludes' | 'mode'>;
   /** Threads that lines are taken in, where the sink takes records and the format can be read elsewhere. Default 0: this thread alone. */
   readonly threads?: number;
-  /** Blocks that this thread takes alone before others are started. Default 16: 4 MB. */
+  /** Blocks that this thread takes alone before others are started. Default 64: 16 MB. */
   readonly blocksBeforeThreads?: number;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
