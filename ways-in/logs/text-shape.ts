@@ -120,7 +120,8 @@ export class TextShape {
     const stop = this.#stops[i] ?? '';
     let end = stop === '' ? endOfToken(line, from) : line.indexOf(stop, from);
     // A proxy's list of addresses contains spaces.
-    if (stop === ' ' && this.fields[i]?.field === 'address')
+    const field = this.fields[i]?.field;
+    if (stop === ' ' && (field === 'address' || field === 'forwardedFor'))
       while (end > 0 && line.charCodeAt(end - 1) === comma) end = line.indexOf(stop, end + 1);
     for (let left = this.fields[i]?.blanks ?? 0; left > 0 && end >= 0; left--)
       end = line.indexOf(stop === '' ? ' ' : stop, end + 1);

@@ -37,6 +37,12 @@ for (const [logFormat, line, more, options] of [
     { host, trustedProxies: 1 },
   ],
   [
+    '%{X-Forwarded-For}i %h %l %u %t "%r" %>s',
+    '203.0.113.9, 192.0.2.7 198.51.100.1 - - [18/May/2015:10:05:03 +0200] "GET /a?b=1 HTTP/1.1" 200',
+    {},
+    { host, trustedProxies: 1 },
+  ],
+  [
     '%a %{%F %T}t %r %>s',
     '192.0.2.7 2015-05-18 10:05:03 GET /a?b=1 HTTP/1.1 200',
     {},
