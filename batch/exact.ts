@@ -313,20 +313,20 @@ async function compareVisits(
     'select domain, bucket, visits, bounces, pageviews, duration from visit',
   );
   for (const [domain, bucket, ...counts] of rows.getRows()) {
-    expected.set(`visits of ${String(domain)}, bucket ${String(bucket)},`, saidOfVisits(...counts));
+    expected.set(`visits of ${String(domain)}, bucket ${String(bucket)},`, visitsText(...counts));
   }
   const { from, to } = allTimeOf(view.meta);
   for (const domain of view.domains()) {
     view.forEachVisitBucket(domain, from, to, ({ bucket, visits, bounces, pageviews, durationMs }) => {
       const name = `visits of ${domain}, bucket ${bucket},`;
-      differences.add(name, saidOfVisits(visits, bounces, pageviews, durationMs), expected.get(name));
+      differences.add(name, visitsText(visits, bounces, pageviews, durationMs), expected.get(name));
       expected.delete(name);
     });
   }
   for (const [name, wanted] of expected) differences.add(name, undefined, wanted);
 }
 
-function saidOfVisits(...counts: readonly unknown[]): string {
+function visitsText(...counts: readonly unknown[]): string {
   const [visits, bounces, pageviews, ms] = counts.map(String);
   return `${visits}, bounces ${bounces}, pageviews ${pageviews}, ${ms} ms`;
 }

@@ -41,12 +41,12 @@ interface Stage {
 
 /**
  * Checks the whole data directory and, if asked to, repairs it.
- * @param mend carries out the steps that lose no facts
+ * @param repair carries out the steps that lose no facts
  * @param acceptLoss also carries out the steps that lose facts
  */
 export async function recoverDataDir(
   { config, clock }: { readonly config: Config; readonly clock: Clock },
-  { mend, acceptLoss }: { readonly mend: boolean; readonly acceptLoss: boolean },
+  { repair, acceptLoss }: { readonly repair: boolean; readonly acceptLoss: boolean },
 ): Promise<Recovery> {
   const now = clock();
   const asideDir = join(config.dataDir, 'damaged', new Date(now).toISOString().replaceAll(':', '-'));
@@ -62,7 +62,7 @@ export async function recoverDataDir(
       continue;
     }
     for (const { finding, action, loses, run } of planned) {
-      const done = mend && (loses === undefined || acceptLoss);
+      const done = repair && (loses === undefined || acceptLoss);
       if (done) await run();
       steps.push({ finding, action, loses: loses ?? null, done });
     }

@@ -31,19 +31,19 @@ export function assignPartitions(
 ): Map<string, PartitionName[]> {
   if (replicas > 1) return assignReplicas(partitions, had, Math.min(replicas, had.size));
   const members = [...had.keys()].toSorted();
-  const dealt = new Map(members.map((member) => [member, [] as PartitionName[]]));
+  const assigned = new Map(members.map((member) => [member, [] as PartitionName[]]));
   const free: PartitionName[] = [];
   for (const name of partitions) {
     const owner = members.find((member) => had.get(member)?.includes(name));
-    (owner === undefined ? free : dealt.get(owner))?.push(name);
+    (owner === undefined ? free : assigned.get(owner))?.push(name);
   }
-  const byCount = [...dealt.values()].toSorted((a, b) => b.length - a.length);
+  const byCount = [...assigned.values()].toSorted((a, b) => b.length - a.length);
   const least = Math.floor(partitions.length / members.length);
   const withOneMore = partitions.length % members.length;
   const assignments = byCount.map((assigned, i) => ({ assigned, size: i < withOneMore ? least + 1 : least }));
   for (const { assigned, size } of assignments) free.push(...assigned.splice(size));
   for (const { assigned, size } of assignments) assigned.push(...free.splice(0, size - assigned.length));
-  return dealt;
+  return assigned;
 }
 
 /** Previous owners keep a partition while they have room; the rest goes to the members with the fewest. */
@@ -52,24 +52,24 @@ function assignReplicas(
   had: ReadonlyMap<string, readonly PartitionName[]>,
   replicas: number,
 ): Map<string, PartitionName[]> {
-  const dealt = new Map([...had.keys()].toSorted().map((member) => [member, [] as PartitionName[]]));
-  const most = Math.ceil((partitions.length * replicas) / dealt.size);
+  const assigned = new Map([...had.keys()].toSorted().map((member) => [member, [] as PartitionName[]]));
+  const most = Math.ceil((partitions.length * replicas) / assigned.size);
   const missing: PartitionName[] = [];
   for (const name of partitions) {
-    const keepers = [...dealt].filter(
+    const keepers = [...assigned].filter(
       ([member, ours]) => had.get(member)?.includes(name) && ours.length < most,
     );
     for (const [, ours] of keepers.slice(0, replicas)) ours.push(name);
     for (let i = keepers.length; i < replicas; i++) missing.push(name);
   }
   for (const name of missing) {
-    const others = [...dealt.values()].filter((ours) => !ours.includes(name));
+    const others = [...assigned.values()].filter((ours) => !ours.includes(name));
     others.toSorted((a, b) => a.length - b.length)[0]?.push(name);
   }
   for (;;) {
-    const bySize = [...dealt.values()].toSorted((a, b) => a.length - b.length);
+    const bySize = [...assigned.values()].toSorted((a, b) => a.length - b.length);
     const [least = [], largest = []] = [bySize[0], bySize.at(-1)];
-    if (largest.length - least.length <= 1) return dealt;
+    if (largest.length - least.length <= 1) return assigned;
     const moved = largest.findIndex((name) => !least.includes(name));
     least.push(...largest.splice(moved, 1));
   }

@@ -116,9 +116,9 @@ class EngineBuild {
       tempDir: join(this.#tempDir, 'engine'),
       signal,
       onProgress: (report) => {
-        const goesOn = report.step === last.step && report.of === last.of && report.done >= last.done;
-        if (!goesOn) progress.begin(report.step, report.of);
-        progress.add(report.done - (goesOn ? last.done : 0));
+        const isContinued = report.step === last.step && report.of === last.of && report.done >= last.done;
+        if (!isContinued) progress.begin(report.step, report.of);
+        progress.add(report.done - (isContinued ? last.done : 0));
         last = report;
       },
     });

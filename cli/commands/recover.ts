@@ -50,10 +50,10 @@ export function addRecoverCommand(program: Command): void {
             hint: 'move master/ out of the data directory: the sink fetches what it needs',
           },
         );
-      const mend = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);
-      const locks = mend ? takeLocks(config) : [];
+      const repair = flags.dryRun !== true && (flags.yes === true || flags.skipGap === true);
+      const locks = repair ? takeLocks(config) : [];
       try {
-        const options = { mend, acceptLoss: flags.skipGap === true };
+        const options = { repair, acceptLoss: flags.skipGap === true };
         const recovery = await recoverDataDir({ config, clock: systemClock }, options);
         process.stdout.write(
           flags.json === true ? `${JSON.stringify(recovery, null, 2)}\n` : describe(recovery),

@@ -138,10 +138,10 @@ async function assertEndsWhole(
   place: string,
 ): Promise<void> {
   const config = configOf(dataDir);
-  const again = await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss });
+  const again = await recoverDataDir({ config, clock: systemClock }, { repair: true, acceptLoss });
   assert.deepEqual([again.later, again.steps.filter(({ done }) => !done)], [[], []], place);
   assert.deepEqual(
-    await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss: false }),
+    await recoverDataDir({ config, clock: systemClock }, { repair: true, acceptLoss: false }),
     { steps: [], later: [] },
     place,
   );

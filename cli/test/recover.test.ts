@@ -43,7 +43,7 @@ interface DataDirCopy {
   readonly dataDir: string;
   /** Names and sizes of all files. */
   readonly files: () => string[];
-  readonly recover: (options: { mend: boolean; acceptLoss: boolean }) => Promise<Recovery>;
+  readonly recover: (options: { repair: boolean; acceptLoss: boolean }) => Promise<Recovery>;
 }
 
 function copyOf(): DataDirCopy {
@@ -65,17 +65,17 @@ function copyOf(): DataDirCopy {
 }
 
 /** Carries out all steps that lose no facts (or all steps), and checks that a second run has nothing left to do. */
-async function mend(copy: DataDirCopy, acceptLoss = false): Promise<Recovery> {
+async function repair(copy: DataDirCopy, acceptLoss = false): Promise<Recovery> {
   const shown = copy.files();
-  const plan = await copy.recover({ mend: false, acceptLoss });
+  const plan = await copy.recover({ repair: false, acceptLoss });
   assert.ok(plan.steps.length > 0, 'nothing was found');
   assert.deepEqual(copy.files(), shown, 'showing changes nothing');
-  const done = await copy.recover({ mend: true, acceptLoss });
+  const done = await copy.recover({ repair: true, acceptLoss });
   assert.deepEqual(
     done.steps.filter((step) => !step.done),
     [],
   );
-  assert.deepEqual(await copy.recover({ mend: true, acceptLoss }), { steps: [], later: [] });
+  assert.deepEqual(await copy.recover({ repair: true, acceptLoss }), { steps: [], later: [] });
   return done;
 }
 
@@ -101,7 +101,7 @@ const manifestsOf = (copy: DataDirCopy): string[] => readdirSync(join(p0(copy), 
 
 test('a sound data directory needs nothing', async () => {
   const copy = copyOf();
-  assert.deepEqual(await copy.recover({ mend: true, acceptLoss: true }), { steps: [], later: [] });
+  assert.deepEqual(await copy.recover({ repair: true, acceptLoss: true }), { steps: [], later: [] });
   await assertGoesOn(copy, all);
 });
 
@@ -139,7 +139,7 @@ for (const [what, spoil] of [
   test(`master dataset: ${what}`, async () => {
     const copy = copyOf();
     spoil(copy);
-    const { steps } = await mend(copy);
+    const { steps } = await repair(copy);
     assert.ok(steps.every(({ loses }) => loses === null));
     await assertGoesOn(copy, all);
   });
@@ -150,7 +150,7 @@ test('master dataset: a damaged data file that the log still holds is stored aga
   const [, file] = takeSnapshot(copy.dataDir).files;
   assert.ok(file);
   writeFileSync(file.path, 'garbage');
-  await mend(copy);
+  await repair(copy);
   const aside = (readdirSync(join(copy.dataDir, 'damaged'), { recursive: true }) as string[]).map((name) =>
     basename(name),
   );
@@ -215,7 +215,7 @@ for (const [what, spoil, mayLose] of [
         /log/,
         'a writer is refused',
       );
-    const { steps } = await mend(copy, mayLose > 0);
+    const { steps } = await repair(copy, mayLose > 0);
     await drainLogToMaster({ config: copy.config, clock: systemClock });
     const rows = takeSnapshot(copy.dataDir).files.reduce((sum, file) => sum + file.rows, 0);
     assert.ok(rows <= all && rows >= all - mayLose, `${rows} of ${all} facts`);
@@ -233,7 +233,7 @@ test('views, CURRENT, holds, job queues, format', async () => {
   writeFileSync(join(copy.dataDir, 'serving', 'CURRENT'), '');
   spoilBytes(join(copy.dataDir, 'jobs', 'import', 'data.mdb'), 0, 4_096);
   writeFileSync(join(copy.dataDir, 'format.json'), '');
-  const { steps } = await mend(copy);
+  const { steps } = await repair(copy);
   assert.equal(steps.length, 4);
   assert.ok(!existsSync(view));
   assert.ok(readCurrent(copy.dataDir) < current, 'the one before serves');

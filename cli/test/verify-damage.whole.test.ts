@@ -123,7 +123,7 @@ async function follow(config: Config, fix: string, finding: string): Promise<boo
   else if (fix.startsWith('start the s')) await answer(config);
   else if (/swa (recover|batch run)/.test(fix)) {
     const { steps } = fix.includes('swa recover')
-      ? await recoverDataDir({ config, clock: systemClock }, { mend: true, acceptLoss: true })
+      ? await recoverDataDir({ config, clock: systemClock }, { repair: true, acceptLoss: true })
       : { steps: [] };
     if (steps.length === 0 && fix.includes('swa batch run'))
       await runBatchHere({ config, clock: systemClock, trigger: 'command' });

@@ -59,7 +59,7 @@ export class OwnerLock {
     for (let attempt = 1; ; attempt++) {
       const fd = lockFile(path, 'exclusive');
       if (fd !== undefined) {
-        sayWho(fd, { what, pid: process.pid, host: hostname() });
+        writeOwner(fd, { what, pid: process.pid, host: hostname() });
         return new OwnerLock(fd);
       }
       const holder = readOwner(path);
@@ -73,7 +73,7 @@ export class OwnerLock {
     const fd = this.#fd;
     if (fd === undefined) return;
     this.#fd = undefined;
-    sayWho(fd, undefined);
+    writeOwner(fd, undefined);
     closeSync(fd);
   }
 }
@@ -156,7 +156,7 @@ export function lockCommands(mode: LockMode): [string, ...string[]][] {
 }
 
 /** Writes the holder's name; errors such as a full disk are ignored, because it is only for messages. */
-function sayWho(fd: number, owner: LockOwner | undefined): void {
+function writeOwner(fd: number, owner: LockOwner | undefined): void {
   try {
     ftruncateSync(fd, 0);
     if (owner !== undefined) writeFully(fd, Buffer.from(JSON.stringify(owner)), 0);

@@ -60,7 +60,7 @@ export async function subscribe(
     const range = { firstOffset: offsetOf(first), nextOffset: offsetOf(lastOffset) + 1 };
     const empty = { topic, partition, ...range, offsets: [], values: [], requestedAt: requestedAt() };
     // On failure (the consumer has stopped) the next subscription sets the position anyway.
-    hand(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
+    offer(empty, subscriber, seek, () => Promise.resolve()).catch(() => undefined);
   });
   const failed = (error: SwaError): void => subscriber.failed(error);
   await run(connection, { consumer, end }, 'read from', topics, failed, (batch) =>
@@ -179,12 +179,12 @@ async function deliver(
     values: valuesOf(messages),
     requestedAt,
   };
-  if (await hand(fetched, subscriber, seek, () => payload.heartbeat()))
+  if (await offer(fetched, subscriber, seek, () => payload.heartbeat()))
     payload.resolveOffset(batch.lastOffset());
 }
 
 /** Returns true if the subscriber took the batch; otherwise sets the position again. */
-async function hand(
+async function offer(
   batch: KafkaBatch,
   subscriber: Subscriber,
   seek: (position: Position) => void,

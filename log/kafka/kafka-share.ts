@@ -155,8 +155,8 @@ export class KafkaShare implements Share, Member {
         topic: this.#options.topicOf(name),
         partition: parsePartitionName(name).partition,
       }));
-    const dealt = [...homes.values()].flatMap((had) => [...assignPartitions(partitions, had, replicas)]);
-    return new Map(dealt.map(([member, names]) => [member, places(names)]));
+    const assigned = [...homes.values()].flatMap((had) => [...assignPartitions(partitions, had, replicas)]);
+    return new Map(assigned.map(([member, names]) => [member, places(names)]));
   }
 }
 

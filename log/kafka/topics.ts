@@ -25,7 +25,7 @@ export interface TopicOptions {
  */
 export const commitBytes = 900_000;
 /** The same including Kafka's overhead. */
-const leastMessageBytes = 1_000_000;
+const minMessageBytes = 1_000_000;
 /** A reader holds at least one record batch in memory, so larger limits are reported. */
 const maxMessageBytes = 8 * 2 ** 20;
 const weekMs = 7 * 24 * 3_600_000;
@@ -40,7 +40,7 @@ export function topicsToMake(options: TopicOptions): NewTopic[] {
     'cleanup.policy': 'delete',
     'retention.ms': String(Math.max(weekMs, 2 * minRetentionMs)),
     'retention.bytes': '-1',
-    'max.message.bytes': String(2 * leastMessageBytes),
+    'max.message.bytes': String(2 * minMessageBytes),
     'compression.type': 'uncompressed',
     'message.timestamp.type': 'LogAppendTime',
   };
@@ -133,10 +133,10 @@ function refuseLosing(
     const why = `keeps at most ${retentionBytes} bytes of a partition, so it may drop facts that no batch run has covered`;
     throw refused(client, topic, why, { 'retention.bytes': '-1' });
   }
-  const takesBytes = Number(setting.get('max.message.bytes') ?? leastMessageBytes);
-  if (takesBytes < leastMessageBytes) {
-    const why = `takes record batches of at most ${takesBytes} bytes, but swa sends up to ${leastMessageBytes}`;
-    throw refused(client, topic, why, { 'max.message.bytes': String(leastMessageBytes) });
+  const takesBytes = Number(setting.get('max.message.bytes') ?? minMessageBytes);
+  if (takesBytes < minMessageBytes) {
+    const why = `takes record batches of at most ${takesBytes} bytes, but swa sends up to ${minMessageBytes}`;
+    throw refused(client, topic, why, { 'max.message.bytes': String(minMessageBytes) });
   }
   if (setting.get('cleanup.policy')?.includes('compact') === true)
     throw refused(client, topic, 'is compacted, which drops facts', { 'cleanup.policy': 'delete' });
@@ -146,10 +146,10 @@ function refused(
   client: KafkaClient,
   topic: string,
   why: string,
-  mend: Readonly<Record<string, string>>,
+  fixes: Readonly<Record<string, string>>,
 ): SwaError {
   return new SwaError('config.invalid', `topic ${topic} ${why}`, {
-    hint: `change the topic: ${alterCommand(client, topic, mend)}`,
+    hint: `change the topic: ${alterCommand(client, topic, fixes)}`,
   });
 }
 
@@ -158,26 +158,26 @@ function warningsOf(client: KafkaClient, topic: string, setting: Settings): stri
   const timestamps = setting.get('message.timestamp.type') ?? '';
   const messageBytes = Number(setting.get('max.message.bytes') ?? 0);
   const found: string[] = [];
-  const mend: Record<string, string> = {};
+  const fixes: Record<string, string> = {};
   if (!['uncompressed', 'gzip'].includes(compression)) {
     found.push(
       `compression.type=${compression}: the broker stores what producers send, so readers decompress batches of any size`,
     );
-    mend['compression.type'] = 'uncompressed';
+    fixes['compression.type'] = 'uncompressed';
   }
   if (timestamps !== 'LogAppendTime') {
     found.push(
       `message.timestamp.type=${timestamps}: retention may delete records with old timestamps before they are read`,
     );
-    mend['message.timestamp.type'] = 'LogAppendTime';
+    fixes['message.timestamp.type'] = 'LogAppendTime';
   }
   if (messageBytes > maxMessageBytes) {
     found.push(`max.message.bytes=${messageBytes}: a reader needs this much memory for one record batch`);
-    mend['max.message.bytes'] = String(2 * leastMessageBytes);
+    fixes['max.message.bytes'] = String(2 * minMessageBytes);
   }
   return found.length === 0
     ? []
-    : [`topic ${topic} has ${found.join('; ')}. Change it: ${alterCommand(client, topic, mend)}`];
+    : [`topic ${topic} has ${found.join('; ')}. Change it: ${alterCommand(client, topic, fixes)}`];
 }
 
 function alterCommand(

@@ -36,12 +36,12 @@ const join = (log: LogWriter): Promise<Share> => log.share({ group: 'workers', m
 
 /** Waits until the shares have these sizes, in any order, and together contain every partition once. */
 async function untilDealt(log: LogWriter, shares: readonly Share[], sizes: readonly number[]): Promise<void> {
-  const hands = (): (readonly string[])[] => shares.map((share) => share.partitions());
+  const owned = (): (readonly string[])[] => shares.map((share) => share.partitions());
   await eventually(
-    () => `shares of ${sizes.join()}: ${JSON.stringify(hands())}`,
+    () => `shares of ${sizes.join()}: ${JSON.stringify(owned())}`,
     () => {
-      const isWhole = hands().flat().toSorted(byText).join() === log.partitions.toSorted(byText).join();
-      const found = hands().map((hand) => hand.length);
+      const isWhole = owned().flat().toSorted(byText).join() === log.partitions.toSorted(byText).join();
+      const found = owned().map((names) => names.length);
       return isWhole && found.toSorted(ascending).join() === sizes.toSorted(ascending).join();
     },
   );

@@ -23,10 +23,10 @@ const histories = fc
 test('every partition is assigned to exactly one member, and no member has two more than another', () => {
   fc.assert(
     fc.property(histories, (had) => {
-      const dealt = assignPartitions(partitions, had);
-      assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
-      assert.deepEqual([...dealt.values()].flat().toSorted(), partitions.toSorted());
-      const sizes = [...dealt.values()].map((hand) => hand.length);
+      const assigned = assignPartitions(partitions, had);
+      assert.deepEqual([...assigned.keys()].toSorted(), [...had.keys()].toSorted());
+      assert.deepEqual([...assigned.values()].flat().toSorted(), partitions.toSorted());
+      const sizes = [...assigned.values()].map((owned) => owned.length);
       assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join());
     }),
   );
@@ -35,17 +35,17 @@ test('every partition is assigned to exactly one member, and no member has two m
 test('with replicas every partition is assigned to that many different members, or to all if there are fewer', () => {
   fc.assert(
     fc.property(histories, fc.integer({ min: 2, max: 4 }), (had, replicas) => {
-      const dealt = assignPartitions(partitions, had, replicas);
-      assert.deepEqual([...dealt.keys()].toSorted(), [...had.keys()].toSorted());
+      const assigned = assignPartitions(partitions, had, replicas);
+      assert.deepEqual([...assigned.keys()].toSorted(), [...had.keys()].toSorted());
       for (const name of partitions) {
-        const holders = [...dealt.values()].filter((hand) => hand.includes(name)).length;
+        const holders = [...assigned.values()].filter((owned) => owned.includes(name)).length;
         assert.equal(holders, Math.min(replicas, had.size), name);
       }
-      const hands = [...dealt.values()];
-      for (const hand of hands) assert.equal(new Set(hand).size, hand.length);
-      const sizes = hands.map((hand) => hand.length);
+      const shares = [...assigned.values()];
+      for (const owned of shares) assert.equal(new Set(owned).size, owned.length);
+      const sizes = shares.map((owned) => owned.length);
       assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, sizes.join());
-      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed()), replicas), dealt);
+      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed()), replicas), assigned);
     }),
   );
 });
@@ -53,10 +53,11 @@ test('with replicas every partition is assigned to that many different members, 
 test('an assignment does not depend on the order of members, and assigning again moves nothing', () => {
   fc.assert(
     fc.property(histories, (had) => {
-      const dealt = assignPartitions(partitions, had);
-      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed())), dealt);
-      const again = assignPartitions(partitions, dealt);
-      for (const [member, hand] of dealt) assert.deepEqual(again.get(member)?.toSorted(), hand.toSorted());
+      const assigned = assignPartitions(partitions, had);
+      assert.deepEqual(assignPartitions(partitions, new Map([...had].toReversed())), assigned);
+      const again = assignPartitions(partitions, assigned);
+      for (const [member, owned] of assigned)
+        assert.deepEqual(again.get(member)?.toSorted(), owned.toSorted());
     }),
   );
 });
@@ -66,15 +67,15 @@ test('only the share of a new member moves, or that of a member that left', () =
     fc.property(histories, fc.string({ minLength: 5 }), (first, newcomer) => {
       const before = assignPartitions(partitions, first);
       const after = assignPartitions(partitions, new Map([...before, [newcomer, []]]));
-      for (const [member, hand] of before) {
-        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} got ${name}`);
+      for (const [member, owned] of before) {
+        for (const name of after.get(member) ?? []) assert.ok(owned.includes(name), `${member} got ${name}`);
       }
       const left = assignPartitions(
         partitions,
         new Map([...after].filter(([member]) => member !== newcomer)),
       );
-      for (const [member, hand] of left) {
-        for (const name of after.get(member) ?? []) assert.ok(hand.includes(name), `${member} lost ${name}`);
+      for (const [member, owned] of left) {
+        for (const name of after.get(member) ?? []) assert.ok(owned.includes(name), `${member} lost ${name}`);
       }
     }),
   );
@@ -102,7 +103,7 @@ test('a member without contact to the group has no partitions until contact retu
 
 test('each data directory assigns all partitions to its members, and a foreign member gets none', async () => {
   const share = await shareOf(new SilentGroup(), 'here');
-  const dealt = share.rules.assign(
+  const assigned = share.rules.assign(
     new Map([
       ['a', introduction('here', 'pageviews/0', 'pageviews/1')],
       ['b', introduction('here')],
@@ -112,7 +113,7 @@ test('each data directory assigns all partitions to its members, and a foreign m
     ]),
   );
   const namesOf = (member: string): string[] =>
-    (dealt.get(member) ?? []).map(({ topic, partition }) => `${topic}/${partition}`);
+    (assigned.get(member) ?? []).map(({ topic, partition }) => `${topic}/${partition}`);
   assert.deepEqual([...namesOf('a'), ...namesOf('b')].toSorted(), partitions.toSorted());
   assert.deepEqual(namesOf('a').slice(0, 2), ['pageviews/0', 'pageviews/1']);
   assert.deepEqual(namesOf('c').toSorted(), partitions.toSorted());
