@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { assetPath, assetText } from '../lib/files/assets.js';
 import { eventually } from './eventually.js';
 import { freePort } from './loopback.js';
+import { blocksOf, commandsOf, type Block } from './page-blocks.js';
 import { importRealLog, realLogSkip } from './real-log-proof.js';
 import { runBatch, startTestSystem, untilAllCounted } from './running-system.js';
 import { tempDir } from './temp-dir.js';
@@ -30,16 +31,8 @@ const noPrometheus =
     ? false
     : 'needs prometheus (Debian package of that name)';
 
-interface Block {
-  readonly language: string;
-  readonly code: string;
-  /** The block that follows it at once, if that is one without a language: what it prints. */
-  readonly prints: string;
-}
-
-const blocks = [...page.matchAll(/^```(\w+)\n([^]*?)^```\n(?:\n```\n([^]*?)^```\n)?/gm)].map(
-  ([, language = '', code = '', prints = '']): Block => ({ language, code, prints }),
-);
+const blocks = blocksOf('docs/clients.md');
+const commands = commandsOf(blocks);
 
 function blocksIn(language: string): readonly Block[] {
   const found = blocks.filter((block) => block.language === language);
@@ -53,17 +46,6 @@ function blockIn(language: string): Block {
   assert.ok(block !== undefined && more.length === 0, language);
   return block;
 }
-
-/** The commands of the page's consoles, each with what it prints. */
-const commands = blocksIn('console').flatMap(({ code }) =>
-  code
-    .split(/^\$ /m)
-    .slice(1)
-    .map((text) => {
-      const [command = '', ...prints] = text.trimEnd().split('\n');
-      return { command, prints };
-    }),
-);
 
 test('what docs/clients.md shows', { skip: realLogSkip() }, async (t) => {
   const swa = await startTestSystem(t);
