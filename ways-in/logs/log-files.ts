@@ -49,8 +49,10 @@ export function formatOf(stored: unknown, addressKey: () => string): Promise<Fil
   if (!hashesIn(options)) return Promise.resolve(logFile({ name, options }));
   const hashed = new HashedAddresses(addressKey);
   const format = logFile({ name, options: { ...options, hashed } });
+  const keyed = { ...format, lineKey: () => hashed.key };
+  // Another thread makes its own hasher from the key.
   const elsewhere = { module: import.meta.url, stored: { name, options } };
-  return Promise.resolve({ ...format, elsewhere, lineKey: () => hashed.key });
+  return Promise.resolve(format.elsewhere === undefined ? keyed : { ...keyed, elsewhere });
 }
 
 export function logFile({ name, options }: LogFile): FileFormat {

@@ -11,7 +11,7 @@ import { importFile, type RejectedLine } from '../../../ingest/import.js';
 import type { ImportCounts } from '../../../ingest/import-state.js';
 import { hasCode } from '../../../lib/errors/errors.js';
 import { projectRoot } from '../../../lib/files/assets.js';
-import { logFile, type LogOptions } from '../log-files.js';
+import { formatOf, logFile, type LogOptions } from '../log-files.js';
 import { pageviewDefaults } from '../pageviews.js';
 import { tempDir } from '../../../test/temp-dir.js';
 
@@ -159,6 +159,17 @@ test('JSON lines of any shape: Cloudflare, with nanoseconds', async () => {
     [at + 250, 'https://www.example.org/a?b=1', 'ip:192.0.2.7', 'x', '761fde4e984e5ab2'],
   );
   assert.deepEqual([counts.accepted, counts.filtered, counts.rejected], [1, 1, 1]);
+});
+
+test('the rows of a table are not given to other threads, whether or not addresses are hashed', async () => {
+  for (const visitor of ['ip', 'ip-agent-hash'] as const) {
+    const stored = (name: string): object => ({
+      name,
+      options: { ...pageviewDefaults, visitor, host: 'www.example.org', columns: 'time=t,path=p,address=a' },
+    });
+    assert.equal((await formatOf(stored('csv'), () => 'key')).elsewhere, undefined);
+    assert.notEqual((await formatOf(stored('combined'), () => 'key')).elsewhere, undefined);
+  }
 });
 
 test('a mapping that cannot be used is refused by name', async () => {
