@@ -40,9 +40,9 @@ export function assignPartitions(
   const byCount = [...assigned.values()].toSorted((a, b) => b.length - a.length);
   const least = Math.floor(partitions.length / members.length);
   const withOneMore = partitions.length % members.length;
-  const assignments = byCount.map((assigned, i) => ({ assigned, size: i < withOneMore ? least + 1 : least }));
-  for (const { assigned, size } of assignments) free.push(...assigned.splice(size));
-  for (const { assigned, size } of assignments) assigned.push(...free.splice(0, size - assigned.length));
+  const assignments = byCount.map((names, i) => ({ names, size: i < withOneMore ? least + 1 : least }));
+  for (const { names, size } of assignments) free.push(...names.splice(size));
+  for (const { names, size } of assignments) names.push(...free.splice(0, size - names.length));
   return assigned;
 }
 
