@@ -10,6 +10,7 @@ import { SwaError } from '../lib/errors/errors.js';
 import { openDataDir } from '../lib/files/data-dir.js';
 import { openLog } from '../log/open-log.js';
 import { openJobQueue, type JobQueue, type LeasedJob } from '../log/queue/job-queue.js';
+import { listErasures } from '../facts/erasure-records.js';
 import { makeRules } from '../facts/rules.js';
 import { sameRules } from '../facts/rules-versions.js';
 import type { RoleContext, RunningRole } from '../lib/process/role.js';
@@ -83,6 +84,8 @@ class BatchRole {
   #wanted: Trigger | undefined;
   /** Time of the next look at erasures, by `performance.now`. */
   #eraseAt = 0;
+  /** Erasures that other hosts recorded and that a run was requested for. */
+  readonly #runsAsked = new Set<string>();
   /** Counts of the last published run. */
   #counts: Readonly<Record<string, number>> = {};
   /** A run that new facts depend on, to be retried after a failure. `dueAt` is by `performance.now`. */
@@ -140,12 +143,24 @@ class BatchRole {
     const { signal } = this.#stopping;
     try {
       await advanceErasures({ config, clock, signal, shared: this.#shared?.erasing });
+      this.#askForRuns();
       this.#eraseAt = performance.now() + eraseEveryMs;
     } catch (error) {
       if (signal.aborted) return;
       this.#eraseAt = performance.now() + retryDelayMs;
       logger.error({ err: error }, 'cannot remove erased ids from all files yet, retrying');
       this.#status.report({ lastError: lastErrorOf(error, clock(), 'batch.failed') });
+    }
+  }
+
+  /** A run for each erasure that was recorded on another host: only the host that counts its exclusions requests one by itself. */
+  #askForRuns(): void {
+    const { config, clock } = this.#context;
+    if (this.#shared === undefined) return;
+    for (const { id, state } of listErasures(config.dataDir)) {
+      if (state !== 'recorded' || this.#runsAsked.has(id)) continue;
+      this.#jobs.add({ requestedBy: 'erasures', requestedAt: clock() });
+      this.#runsAsked.add(id);
     }
   }
 

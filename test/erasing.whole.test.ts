@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
+import { idsOfPersonNow } from '../cli/persons.js';
 import { rollBack } from '../serving/store.js';
 import { eventually } from './eventually.js';
 import { findTexts } from './find-ids.js';
@@ -47,6 +48,8 @@ test('a person is erased from answers and files of a running system', async (t) 
     before.some((file) => file.startsWith('speed/')) && before.some((file) => file.startsWith('log/')),
   );
 
+  const { ids: told, asOf } = await idsOfPersonNow(swa.config, ids[0] ?? '');
+  assert.deepEqual([told.toSorted(), asOf], [ids.toSorted(), 'now'], 'what `swa erase` shows');
   const preview = await post({ person: ids[0], preview: true });
   assert.deepEqual(await preview.json(), { ids: ids.toSorted(), warning: null });
   const asked = await post({ person: ids[0] });
@@ -57,11 +60,7 @@ test('a person is erased from answers and files of a running system', async (t) 
     const report = erasureSchema.parse(await (await swa.get(`/v1/erasures/${id}`)).json());
     return report.state === 'done' ? report : undefined;
   });
-  const left = await findTexts(dataDir, ids);
-  assert.deepEqual(
-    left.filter((file) => !file.startsWith('status/')),
-    [],
-  );
+  assert.deepEqual(await findTexts(dataDir, ids), []);
   assert.match(JSON.stringify(receipt), /parquet.*segment/);
   const { data, accuracy } = await swa.ask(question);
   assert.deepEqual(

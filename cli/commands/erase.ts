@@ -17,7 +17,7 @@ import { SwaError, hasCode } from '../../lib/errors/errors.js';
 import { show } from '../../lib/errors/show.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { openLogWriter } from '../../log/open-log.js';
-import { idsOfPerson } from '../persons.js';
+import { idsOfPersonNow } from '../persons.js';
 import { runningUrl } from '../running-url.js';
 import { openSharedIfSet } from '../shared.js';
 import { table } from '../table.js';
@@ -54,7 +54,8 @@ async function change({ visitor, person, yes, json }: Flags): Promise<void> {
     throw new SwaError('usage.invalid', 'give one of --visitor and --person');
   if (!canBeErased(named)) throw new SwaError('usage.invalid', `not a visitor id: ${show(named)}`);
   checkDataDir(config);
-  const ids = visitor === undefined ? idsOfPerson(config, named) : [visitor];
+  const known = visitor === undefined ? await idsOfPersonNow(config, named) : undefined;
+  const ids = known?.ids ?? [named];
   const found = await matchingPageviews(
     config,
     ids.map((value) => ({ by: 'visitor', value })),
@@ -74,7 +75,7 @@ async function change({ visitor, person, yes, json }: Flags): Promise<void> {
       ),
     );
     process.stderr.write(
-      `${many}${ids.length} ids${visitor === undefined ? ', as of the last batch run' : ''}; nothing was changed: with --yes they are erased for good\n`,
+      `${many}${ids.length} ids${known === undefined ? '' : `, as of ${known.asOf}`}; nothing was changed: with --yes they are erased for good\n`,
     );
     return;
   }

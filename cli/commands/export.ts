@@ -20,7 +20,7 @@ import { masterDir } from '../../master-data/layout.js';
 import { snapshotToLookAt } from '../../master-data/pins.js';
 import type { Snapshot } from '../../master-data/snapshot.js';
 import { catchUpMaster } from '../../master-data/role.js';
-import { idsOfPerson } from '../persons.js';
+import { idsOfPersonNow } from '../persons.js';
 import { openSharedIfSet } from '../shared.js';
 
 interface Flags {
@@ -63,13 +63,15 @@ async function write({ visitor, person, format, out }: Flags): Promise<void> {
   const shared = await openSharedIfSet({ config, clock: systemClock });
   const counts: ExportCounts = { facts: 0, invalid: 0, erasures: 0 };
   let ids: readonly string[] | undefined;
+  let asOf: string | undefined;
   try {
     if (shared === undefined) await catchUp(config);
     const pinned =
       shared === undefined ? snapshotToLookAt(config.dataDir, 'swa export') : await shared.prepare();
     try {
-      ids =
-        person === undefined ? (visitor === undefined ? undefined : [visitor]) : idsOfPerson(config, person);
+      const known = person === undefined ? undefined : await idsOfPersonNow(config, person);
+      ids = known?.ids ?? (visitor === undefined ? undefined : [visitor]);
+      asOf = known?.asOf;
       const exported: Exported = { config, snapshot: pinned.snapshot, counts, ids, signal: stop.signal };
       if (out === undefined) await withDatabase(exported, tmpdir(), (db) => toStdout(db, exported));
       else await toFile(exported, format, resolve(out));
@@ -79,12 +81,12 @@ async function write({ visitor, person, format, out }: Flags): Promise<void> {
   } finally {
     shared?.close();
   }
-  report(counts, ids, person !== undefined);
+  report(counts, ids, asOf);
 }
 
-function report(counts: ExportCounts, ids: readonly string[] | undefined, isPerson: boolean): void {
+function report(counts: ExportCounts, ids: readonly string[] | undefined, asOf: string | undefined): void {
   const whose =
-    ids === undefined ? '' : ` of ${ids.length} ids${isPerson ? ', as of the last batch run' : ''}`;
+    ids === undefined ? '' : ` of ${ids.length} ids${asOf === undefined ? '' : `, as of ${asOf}`}`;
   process.stderr.write(`${counts.facts} facts${whose}\n`);
   if (ids !== undefined) return;
   if (counts.invalid > 0)
