@@ -1,7 +1,7 @@
 /**
- * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line ends in exactly one count:
- * read = accepted + repeated + filtered + rejected + unconfirmed. A line without an eventId gets one made from its own bytes and the equal
- * lines before it, so importing a file again, or an overlapping one, changes no answer (line-ids.ts).
+ * Imports a file: lines -> candidates by its format -> the door -> batches into a sink. Every line is in exactly one count:
+ * read = accepted + repeated + filtered + rejected + unconfirmed. The eventId of a line without one is made from its text and its number among
+ * equal lines, so importing a file again, or an overlapping file, changes no answer (line-ids.ts).
  */
 import { createHash } from 'node:crypto';
 import type { KnownPart } from './import-ledger.js';
@@ -20,7 +20,7 @@ import { hasOwnId, isBots, type TakenBlock } from './take-lines.js';
 import { FactRoute, recordRoute, type Route } from './take-routes.js';
 
 export interface RejectedLine {
-  /** Where one import has several. */
+  /** Set if the import has several files. */
   readonly file?: string;
   readonly line: number;
   readonly reason: string;
@@ -33,34 +33,34 @@ export interface ImportOptions {
   readonly format: FileFormat;
   readonly sink: Pick<FactSink, 'append' | 'appendRecords'>;
   readonly urls: UrlRules;
-  /** Names the import in its pageviews, where lines do not name one themselves. */
+  /** importId of pageviews whose lines do not have one. */
   readonly importId?: string;
-  /** The first lines, which earlier imports have taken: they are passed over, if they are those lines. */
+  /** The first lines, which earlier imports took. They are skipped if the file still begins with them. */
   readonly known?: KnownPart | undefined;
-  /** Keys the hash over lines; empty by default. */
+  /** Key of the hash over lines; empty by default. */
   readonly trailKey?: string;
-  /** Which accepted pageviews are counted as bots'; none without it. */
+  /** Decides which accepted pageviews count as bots'; without it none do. */
   readonly bots?: Pick<BotRule, 'excludes' | 'mode'>;
-  /** Threads that lines are taken in, where the sink takes records and the format can be read elsewhere. Default 0: this thread alone. */
+  /** Number of threads, used if the sink takes records and other threads can read the format. Default 0: this thread only. */
   readonly threads?: number;
-  /** Blocks that this thread takes alone before others are started. Default 64: 16 MB. */
+  /** Number of blocks that this thread processes before it starts others. Default 64: 16 MB. */
   readonly blocksBeforeThreads?: number;
   readonly clock: Clock;
   readonly onRejected: (rejected: RejectedLine) => void;
   readonly onWarning?: (warning: Warning, line: number) => void;
-  /** Given what reads the file when its first lines have come. */
+  /** Called with the file's reader when the first lines have been read. */
   readonly onOpened?: (reader: LineReader) => void;
-  /** Told at the end which lines were taken, where some were. */
+  /** Called at the end with the lines that were taken, if there were any. */
   readonly onTaken?: (taken: TakenLines) => void;
-  /** Called after each batch. */
+  /** Called after each block of lines, and at the end. */
   readonly onProgress?: (counts: Readonly<ImportCounts>, progress: Readonly<ByteProgress>) => void;
   /** Waits for more lines at the end of the file, until it is rotated or `signal` aborts. */
   readonly follow?: FollowOptions;
-  /** Stops between batches; what was accepted stays accepted. */
+  /** Stops the import after the current block; accepted facts stay accepted. */
   readonly signal?: AbortSignal;
 }
 
-/** What an import took of a file: half-open, lines counted from 0, and a hash over all before `toLine`. */
+/** The lines that an import took from a file: half-open range, counted from 0, and a hash over all lines before `toLine`. */
 export interface TakenLines {
   readonly fromLine: number;
   readonly toLine: number;
@@ -68,7 +68,8 @@ export interface TakenLines {
 }
 
 /**
- * Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; counts up to there are in `counts`. A file that does not begin with the known lines after all is imported from its beginning.
+ * Resolves when every accepted fact is durable. Throws `import.failed` or the sink's error; `counts` then holds the counts so far. A file
+ * that does not begin with the known lines is imported from its beginning.
  */
 export async function importFile(
   options: ImportOptions,
@@ -78,17 +79,17 @@ export async function importFile(
   try {
     return await importByRoute(options, counts);
   } catch (error) {
-    if (!(error instanceof OtherLines)) throw error;
+    if (!(error instanceof KnownLinesDiffer)) throw error;
     Object.assign(counts, before);
     const { known: _known, ...fromItsBeginning } = options;
     return await importByRoute(fromItsBeginning, counts);
   }
 }
 
-/** The first lines are not those that are known: nothing of the file has been taken yet. */
-class OtherLines extends Error {}
+/** Thrown if the file does not begin with the known lines, before any line is taken. */
+class KnownLinesDiffer extends Error {}
 
-/** Lines in order, and a hash over the key and them: without the key no line can be guessed from it. */
+/** Counts lines in order, and hashes them with the key, without which lines could be guessed from the hash. */
 class LineTrail {
   readonly #hash = createHash('sha256');
   count = 0;
@@ -139,7 +140,7 @@ async function importLines<Item>(
       if (isKnown) {
         for (const i of taken.facts.keys()) ids.count(taken.digests, digestWords * i);
         if (trail.count === knownLines) {
-          if (trail.digest() !== known?.hash) throw new OtherLines();
+          if (trail.digest() !== known?.hash) throw new KnownLinesDiffer();
           counts.known += knownLines;
         }
       } else {
@@ -152,7 +153,7 @@ async function importLines<Item>(
       options.onProgress?.(counts, progress);
       if (options.signal?.aborted === true) break;
     }
-    if (trail.count < knownLines && options.signal?.aborted !== true) throw new OtherLines(); // it has become shorter
+    if (trail.count < knownLines && options.signal?.aborted !== true) throw new KnownLinesDiffer(); // the file has become shorter
   } finally {
     await route.close();
     counts.garbageBytes += progress.garbageBytes;
@@ -164,7 +165,7 @@ async function importLines<Item>(
   return counts;
 }
 
-/** What is to go into the sink, with the eventIds that the lines before give it. Repeats and bots are counted. */
+/** The facts of a block that go into the sink, with their final eventIds. Counts repeats and bots. */
 function newItems<Item>(
   { facts, flags, digests }: TakenBlock<Item>,
   ids: LineIds,
@@ -185,7 +186,7 @@ function newItems<Item>(
   return items;
 }
 
-/** Counts the lines of a block that are not facts, and tells of them. */
+/** Counts and reports the lines of a block that are not facts, and the warnings. */
 function countLines(taken: TakenBlock<unknown>, counts: ImportCounts, options: ImportOptions): void {
   counts.read += taken.lines;
   for (const [reason, lines] of taken.filtered) {
@@ -203,7 +204,7 @@ function countLines(taken: TakenBlock<unknown>, counts: ImportCounts, options: I
   }
 }
 
-/** The blocks of a file, cut where what earlier imports have taken ends. */
+/** The blocks of a file, split after the last known line. */
 async function* linesInParts(options: ImportOptions, progress: ByteProgress): AsyncGenerator<LineBlock> {
   let left = options.known?.lines ?? 0;
   for await (const block of blocksOf(options, progress)) {
@@ -226,7 +227,7 @@ function blocksOf(
   return (format.rows ?? readLines)(path, progress);
 }
 
-/** For people; undefined where nothing waits. */
+/** Explains to people why the last line was not imported; undefined if it was. */
 export function whyWaiting({ waiting }: Pick<ImportCounts, 'waiting'>): string | undefined {
   if (waiting === 0) return undefined;
   return 'the last line has no line end and was not imported: it may be incomplete. Import the file again later, or pipe it to `swa import ... -` if it is complete';

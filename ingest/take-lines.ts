@@ -46,7 +46,7 @@ export interface TakenBlock<Item> {
   readonly digests: Int32Array;
 }
 
-export interface Taking {
+export interface TakeOptions {
   readonly reader: LineReader;
   readonly urls: UrlRules;
   readonly bots?: Pick<BotRule, 'excludes'> | undefined;
@@ -63,7 +63,7 @@ const timeIsMissing = {
   message: 'timestamp is missing; the time of the import was used',
 };
 
-export function takeLines(block: LineBlock, receivedAt: number, taking: Taking): TakenBlock<Fact> {
+export function takeLines(block: LineBlock, receivedAt: number, taking: TakeOptions): TakenBlock<Fact> {
   const { reader, urls, bots, importId, lineKey } = taking;
   const all = linesOf(block);
   const lines = all.every(({ ended }) => ended)

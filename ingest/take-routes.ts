@@ -1,6 +1,6 @@
 /**
- * The two routes of an import's lines: facts, for any sink; and records, for a sink that takes them. Records of a large file are made by threads
- * if its format can be read there. Both routes give the blocks in the order of the file.
+ * The two ways of turning lines into sink items: facts, for any sink; and records, for a sink that takes them. Threads make the records of a large
+ * file if they can read its format. Both routes return blocks in the order of the file.
  */
 import { Readable } from 'node:stream';
 import type { Fact } from '../facts/fact.js';
@@ -12,14 +12,14 @@ import type { FormatElsewhere } from './line-format.js';
 import { idOfRepeatedLine } from './line-ids.js';
 import { linesOf, type Line, type LineBlock } from './lines.js';
 import { packRecords, unpackRecords } from './packed-records.js';
-import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
+import { takeLines, type TakenBlock, type TakeOptions } from './take-lines.js';
 import { StateLines, TakeThreads } from './take-threads.js';
 
 export interface Route<Item> {
   readonly sink: Appending<Item>;
-  /** Each block with what was made of it, in order. Throws what opening and reading the file throw, after the blocks before. */
+  /** Yields each block with its result, in order. Throws the errors of opening and reading the file, after the blocks before the error. */
   taken(blocks: AsyncGenerator<LineBlock>): AsyncGenerator<Taken<Item>>;
-  /** The fact of a line without an eventId that has come so often by now. */
+  /** The item of the n-th of equal lines without an eventId, from that of the first; n is `occurrence`. */
   again(item: Item, occurrence: number): Item;
   close(): Promise<void>;
 }
@@ -39,7 +39,7 @@ export class FactRoute implements Route<Fact> {
   }
 
   async *taken(blocks: AsyncGenerator<LineBlock>): AsyncGenerator<Taken<Fact>> {
-    let taking: Taking | undefined;
+    let taking: TakeOptions | undefined;
     for await (const block of blocks) {
       taking ??= openTaking(this.#options, samplesOf(block));
       const taken = takeLines(block, this.#options.clock(), taking);
@@ -60,15 +60,15 @@ export class FactRoute implements Route<Fact> {
 /** Blocks this thread takes before it starts others (16 MB of a file): starting one costs about 0.2 s of processor time. */
 const blocksBeforeThreads = 64;
 
-/** Undefined if the sink does not take records. */
+/** Makes the route for records; undefined if the sink does not take records. */
 export function recordRoute(options: ImportOptions): RecordRoute | undefined {
   const { appendRecords } = options.sink;
   return appendRecords === undefined ? undefined : new RecordRoute(options, { append: appendRecords });
 }
 
-/** What the first block of a file decides. */
+/** What was determined from the first block of a file. */
 interface Opened {
-  readonly taking: Taking;
+  readonly taking: TakeOptions;
   /** Lines the format was detected from. */
   readonly first: readonly string[];
   readonly state: StateLines;
@@ -93,7 +93,7 @@ class RecordRoute implements Route<NewRecord> {
   }
 
   async *taken(blocks: AsyncGenerator<LineBlock>): AsyncGenerator<Taken<NewRecord>> {
-    // Two blocks for each thread: one that it takes and one that waits for it.
+    // two blocks for each thread: one that it processes and one in its queue
     const limit = this.#elsewhere === undefined ? 1 : 2 * this.#threadCount;
     for await (const one of mapInOrder(blocks, (block) => this.#take(block), limit)) {
       if (this.#opened !== undefined) noteOthers(one.taken, this.#opened.taking);
@@ -101,7 +101,7 @@ class RecordRoute implements Route<NewRecord> {
     }
   }
 
-  /** To be called in the order of the file: what a block means may depend on lines before it. */
+  /** Call in file order: the result of a block may depend on state lines before it. */
   async #take(block: LineBlock): Promise<Taken<NewRecord>> {
     const { clock, urls, blocksBeforeThreads: alone = blocksBeforeThreads } = this.#options;
     this.#opened ??= this.#open(block);
@@ -152,7 +152,7 @@ function mapInOrder<Item, Result>(
   return Readable.from(items).map(work, { concurrency: limit });
 }
 
-/** Lines a format is told by. */
+/** Maximum number of lines from which the format is detected. */
 const sampledLines = 200;
 
 function samplesOf(block: LineBlock): readonly string[] {
@@ -161,12 +161,12 @@ function samplesOf(block: LineBlock): readonly string[] {
     .map(({ text }) => text);
 }
 
-/** What the format has to say against a file says so of this one. */
-function openTaking(options: ImportOptions, first: readonly string[]): Taking {
+/** Opens the format with the first lines of the file. Its errors get the file's path in front. */
+function openTaking(options: ImportOptions, first: readonly string[]): TakeOptions {
   const { path, format, urls, bots, importId } = options;
   try {
     const reader = format.open(first);
-    // JSON shows by itself that it is whole; stdin has ended, and no one can give the line later.
+    // A JSON line can be recognised as complete. The last line of stdin is final, because it cannot be imported later.
     const isWhole = ({ text }: Line): boolean => path === '-' || text === '' || reader.isWhole(text);
     options.onOpened?.(reader);
     return { reader, urls, bots, importId, lineKey: format.lineKey?.() ?? '', isWhole };
@@ -177,6 +177,6 @@ function openTaking(options: ImportOptions, first: readonly string[]): Taking {
   }
 }
 
-function noteOthers({ byOthers }: TakenBlock<unknown>, { reader }: Taking): void {
+function noteOthers({ byOthers }: TakenBlock<unknown>, { reader }: TakeOptions): void {
   for (const [format, lines] of byOthers) reader.readByOther?.(format, lines);
 }

@@ -7,7 +7,7 @@ import type { FormatElsewhere, FormatOf } from './line-format.js';
 import { digestWords } from './line-ids.js';
 import type { LineBlock } from './lines.js';
 import { packRecords, type PackedRecords } from './packed-records.js';
-import { takeLines, type TakenBlock, type Taking } from './take-lines.js';
+import { takeLines, type TakenBlock, type TakeOptions } from './take-lines.js';
 
 /** Data that a thread is started with. */
 export interface TakeSetup {
@@ -31,7 +31,7 @@ export interface TakeProtocol {
   readonly event: never;
 }
 
-async function begin(setup: TakeSetup): Promise<Taking> {
+async function begin(setup: TakeSetup): Promise<TakeOptions> {
   // the module from which the importing thread has its format
   const { formatOf } = (await import(setup.format.module)) as { readonly formatOf: FormatOf };
   const format = await formatOf(setup.format.stored, () => setup.lineKey);
