@@ -16,9 +16,6 @@ export interface SortTools {
 }
 
 export function sortTools(tables: SortTables, readFacts: ReadFacts): SortTools {
-  const kernel = new Kernel(tables.buckets, {
-    lgK: tables.lgK,
-    bucketMs: widthOf(tables.bucketMinutes).ms,
-  });
+  const kernel = new Kernel(tables.buckets, { lgK: tables.lgK, width: widthOf(tables.bucketMinutes) });
   return { tables, kernel, cells: new WordCells(tables, kernel), hasher: blockHasher(), readFacts };
 }

@@ -1,9 +1,10 @@
 /**
  * Makes blocks of words: pageviews as 64-bit words of (subject, bucket, coupon), from high to low bits. The kernel sorts the words and writes
- * flat blocks by itself. Of busy subjects it writes the base cells, day by day, and this class unites them to days and months.
+ * flat blocks, and for busy subjects the cells of buckets, days and months; this class puts those together.
  */
-import { widthOf, type BucketWidth } from '../../lib/time/buckets.js';
+import { widthOf } from '../../lib/time/buckets.js';
 import { BlockBuilder, type BlockPart } from '../../serving/arrays/block-builder.js';
+import { ByteWriter } from '../../serving/arrays/bytes.js';
 import { deriveLimitOf } from '../../serving/arrays/cells.js';
 import { bitsOf, type Kernel } from './kernel.js';
 import type { ResultBuilder, SortTables } from './sort-job.js';
@@ -20,21 +21,16 @@ export interface Words {
 }
 
 export class WordCells {
-  readonly #buckets: Uint32Array;
-  readonly #width: BucketWidth;
   readonly #kernel: Kernel;
   readonly #builder: BlockBuilder;
   readonly #flatLimit: number;
-  #many = new Uint32Array(1024);
+  readonly #buckets = new ByteWriter(1 << 16);
+  readonly #days = new ByteWriter(1 << 16);
+  readonly #months = new ByteWriter(1 << 16);
 
-  constructor(
-    { buckets, lgK, bucketMinutes }: Pick<SortTables, 'buckets' | 'lgK' | 'bucketMinutes'>,
-    kernel: Kernel,
-  ) {
-    this.#width = widthOf(bucketMinutes);
-    this.#buckets = buckets;
+  constructor({ lgK, bucketMinutes }: Pick<SortTables, 'lgK' | 'bucketMinutes'>, kernel: Kernel) {
     this.#kernel = kernel;
-    this.#builder = new BlockBuilder(lgK, this.#width);
+    this.#builder = new BlockBuilder(lgK, widthOf(bucketMinutes));
     this.#flatLimit = deriveLimitOf('day', lgK);
   }
 
@@ -46,21 +42,18 @@ export class WordCells {
       result.blocks(bytes, records, first);
       at = next;
       if (at === end || records.length > 0) continue; // it may have stopped because a buffer was full
-      const subject = this.#kernel.highAt(at) >>> this.#kernel.bucketBits;
-      const subjectEnd = this.#endOf(at, end, subject, this.#buckets.length);
-      this.#builder.expectMany();
-      this.#subject(at, subjectEnd);
-      result.block(first + subject, this.#builder.finish());
-      at = subjectEnd;
+      const subject = this.#subjectAt(at);
+      const busy = this.#tabled(at, end);
+      result.block(first + subject, this.#builder.join([busy.part]));
+      at = busy.next;
     }
   }
 
-  /** Makes the part of a busy subject's block for some months. */
+  /** Makes the part of a busy subject's block for some months, in memory of its own. */
   part(words: Words): BlockPart {
     const { at, end } = this.#sorted(words);
-    this.#builder.expectMany();
-    this.#subject(at, end);
-    return this.#builder.part();
+    const { part } = this.#tabled(at, end);
+    return { ...part, buckets: part.buckets.slice(), days: part.days.slice(), months: part.months.slice() };
   }
 
   /** Joins the parts of a busy subject, in month order, into its block. */
@@ -77,67 +70,47 @@ export class WordCells {
     return { at, end };
   }
 
-  /** Passes the buckets of one subject, [start, end), to the builder, day by day. */
-  #subject(start: number, end: number): void {
-    const buckets = this.#buckets;
-    const bucketMask = 2 ** this.#kernel.bucketBits - 1;
-    for (let at = start; at < end;) {
-      const high = this.#kernel.highAt(at);
-      const day = this.#width.dayOf(buckets[high & bucketMask]);
-      const dayEnd = this.#endOf(
-        at,
-        end,
-        high >>> this.#kernel.bucketBits,
-        firstFrom(buckets, this.#width.perDay * (day + 1)),
-      );
-      while (at < dayEnd) {
-        const cells = this.#kernel.cells(at, dayEnd, this.#builder.bucketBefore(day));
-        const pageviews = (cells.next - at) / wordBytes;
-        if (pageviews > 0) this.#builder.written({ day, pageviews, ...cells });
-        at = cells.next;
-        if (pageviews === 0) at = this.#manyPeople(at, dayEnd);
-      }
+  /** Encodes the subject whose words begin at `at`. The part's bytes are valid until the next call. */
+  #tabled(at: number, end: number): { readonly part: BlockPart; readonly next: number } {
+    for (const out of [this.#buckets, this.#days, this.#months]) out.clear();
+    const dayTables: Uint32Array[] = [];
+    const monthTables: Uint32Array[] = [];
+    let coupons = 0;
+    let next = at;
+    const subject = at < end ? this.#subjectAt(at) : 0;
+    while (next < end && this.#subjectAt(next) === subject) {
+      const spans = this.#kernel.tabled(next, end);
+      this.#buckets.raw(spans.buckets);
+      this.#days.raw(spans.days);
+      this.#months.raw(spans.months);
+      dayTables.push(spans.dayTable.slice());
+      monthTables.push(spans.monthTable.slice());
+      coupons += spans.coupons;
+      next = spans.next;
     }
+    const part = {
+      pageviews: (next - at) / wordBytes,
+      coupons,
+      dayTable: joinedTables(dayTables),
+      monthTable: joinedTables(monthTables),
+      buckets: this.#buckets.view(),
+      days: this.#days.view(),
+      months: this.#months.view(),
+    };
+    return { part, next };
   }
 
-  /** Adds a bucket with more people than the kernel supports. Returns its end. */
-  #manyPeople(at: number, end: number): number {
-    const high = this.#kernel.highAt(at);
-    const rank = high & (2 ** this.#kernel.bucketBits - 1);
-    const bucketEnd = this.#endOf(at, end, high >>> this.#kernel.bucketBits, rank + 1);
-    const count = (bucketEnd - at) / wordBytes;
-    const words = this.#kernel.view(at, count);
-    if (this.#many.length < count) this.#many = new Uint32Array(2 * count);
-    let distinct = 0;
-    for (let i = 0; i < words.length; i += 2)
-      if (distinct === 0 || words[i] !== this.#many[distinct - 1]) this.#many[distinct++] = words[i];
-    this.#builder.bucket(this.#buckets[rank], count, this.#many, 0, distinct);
-    return bucketEnd;
-  }
-
-  /** End of the words in [at, end) that belong to a subject's buckets below a rank. */
-  #endOf(at: number, end: number, subject: number, rank: number): number {
-    const { bucketBits } = this.#kernel;
-    const words = this.#kernel.view(at, (end - at) / wordBytes);
-    let [low, high] = [0, words.length / 2];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const key = words[2 * middle + 1];
-      const own = key >>> bucketBits;
-      if (own < subject || (own === subject && (key & (2 ** bucketBits - 1)) < rank)) low = middle + 1;
-      else high = middle;
-    }
-    return at + wordBytes * low;
+  #subjectAt(at: number): number {
+    return this.#kernel.highAt(at) >>> this.#kernel.bucketBits;
   }
 }
 
-/** The first rank whose bucket is not below `bucket`. */
-function firstFrom(buckets: Uint32Array, bucket: number): number {
-  let [low, high] = [0, buckets.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (buckets[middle] < bucket) low = middle + 1;
-    else high = middle;
+function joinedTables(tables: readonly Uint32Array[]): Float64Array {
+  const joined = new Float64Array(tables.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const table of tables) {
+    joined.set(table, at);
+    at += table.length;
   }
-  return low;
+  return joined;
 }

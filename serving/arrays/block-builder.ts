@@ -21,15 +21,6 @@ export interface BlockPart {
   readonly months: Uint8Array;
 }
 
-/** Encoded base cells of one day, as they are in a block, and their coupons. */
-export interface WrittenBuckets {
-  readonly day: number;
-  readonly lastBucket: number;
-  readonly pageviews: number;
-  readonly bytes: Uint8Array;
-  readonly coupons: Uint32Array;
-}
-
 /** A finished block; its memory is valid until the builder is used again. */
 export interface Block {
   readonly bytes: Uint8Array;
@@ -78,26 +69,6 @@ export class BlockBuilder {
     this.#isSurelyFlat = pageviews <= this.#flatLimit;
   }
 
-  /** Call before the first bucket if the subject has more coupons than a flat block can hold, or if this is only a part of a subject. */
-  expectMany(): void {
-    this.#isFlat = false;
-  }
-
-  /** The bucket that the next cell's delta counts from: the last bucket, or the first of the day. */
-  bucketBefore(day: number): number {
-    return Math.max(this.#lastBucket, day * this.#width.perDay);
-  }
-
-  /** Adds already encoded buckets of one day; the block must not be flat (`expectMany`). */
-  written({ day, lastBucket, pageviews, bytes, coupons }: WrittenBuckets): void {
-    if (day !== this.#currentDay) this.#startDay(day);
-    this.#buckets.raw(bytes);
-    this.#day.add(pageviews, coupons, 0, coupons.length);
-    this.#flatCoupons += coupons.length;
-    this.#pageviews += pageviews;
-    this.#lastBucket = lastBucket;
-  }
-
   /** Adds the next bucket: `coupons[from, to)` are distinct and ascending, between 1 and `pageviews` of them. */
   bucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     if (!this.#isSurelyFlat) this.#tabledBucket(bucket, pageviews, coupons, from, to);
@@ -110,7 +81,7 @@ export class BlockBuilder {
   registersBucket(bucket: number, pageviews: number, registers: Uint8Array): void {
     const day = this.#width.dayOf(bucket);
     if (day !== this.#currentDay) this.#startDay(day);
-    writeRegisterCell(this.#buckets, bucket - this.bucketBefore(day), pageviews, registers);
+    writeRegisterCell(this.#buckets, this.#deltaOf(bucket, day), pageviews, registers);
     this.#day.addRegisters(pageviews, registers);
     this.#isFlat = false;
     this.#flatCoupons += this.#maxCoupons + 1;
@@ -194,7 +165,7 @@ export class BlockBuilder {
   #tabledBucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
     const day = this.#width.dayOf(bucket);
     if (day !== this.#currentDay) this.#startDay(day);
-    const delta = bucket - Math.max(this.#lastBucket, day * this.#width.perDay);
+    const delta = this.#deltaOf(bucket, day);
     const many = to - from > this.#maxCoupons;
     if (many) {
       this.#registers.fill(0);
@@ -204,6 +175,11 @@ export class BlockBuilder {
       writeCouponCell(this.#buckets, delta, pageviews, coupons, from, to);
     }
     this.#day.add(pageviews, coupons, from, to);
+  }
+
+  /** Deltas count from the bucket before, or from the day's first bucket. */
+  #deltaOf(bucket: number, day: number): number {
+    return bucket - Math.max(this.#lastBucket, day * this.#width.perDay);
   }
 
   #flatBucket(bucket: number, pageviews: number, coupons: Uint32Array, from: number, to: number): void {
