@@ -7,7 +7,7 @@ import { shared } from '../lib/memory/shared.js';
 import type { Star } from '../master-data/star/star.js';
 import { factWords, fixedWords } from './arrays/dealt.js';
 import type { Names } from './arrays/plan.js';
-import type { DimensionTable, SortTables } from './arrays/sort-job.js';
+import type { DimensionTable } from './arrays/sort-job.js';
 import { textOrder } from './arrays/text-order.js';
 import type { TextColumnName } from './facts/repeats.js';
 
@@ -20,46 +20,57 @@ export function columnsFor(rules: DimensionRules): readonly TextColumnName[] {
   return Object.entries(columnOf).flatMap(([text, column]) => (read.has(text as TextName) ? [column] : []));
 }
 
-export interface RunDimensions extends Pick<SortTables, 'dimensions' | 'ownValues' | 'rankOfValue'> {
-  /** UTF-8 of a value, by its number. */
+/** A dimension's table for the sorting threads, and the texts of its values. */
+export interface RunDimension extends DimensionTable {
+  /** UTF-8 of a value. */
   readonly text: (value: number) => Uint8Array;
 }
 
-export function dimensionsOf(star: Star, names: Names, rules: DimensionRules): RunDimensions {
+export function dimensionsOf(star: Star, names: Names, rules: DimensionRules): RunDimension[] {
   const columns = columnsFor(rules);
   const values = new Values(star, names.domains, rules);
   const results = rules.results.map((result) => {
     const { text } = result;
     const ofText = star.valuesOf(result);
     if (text !== 'page') return { word: fixedWords + columns.indexOf(columnOf[text]), values: ofText };
-    return { word: factWords.page, values: shared(names.pageOfRank.map((page) => ofText[page] ?? 0)) };
+    return { word: factWords.page, values: names.pageOfRank.map((page) => ofText[page] ?? 0) };
   });
-  const dimensions = rules.kept.map(({ otherwise }, i): DimensionTable => ({
-    choices: (rules.choices[i] ?? []).flatMap(({ result, exceptOwnDomain }) => {
+  return rules.kept.map(({ otherwise }, i) => {
+    const choices = (rules.choices[i] ?? []).flatMap(({ result, exceptOwnDomain }) => {
       const found = results[result];
       return found === undefined ? [] : [{ ...found, exceptOwnDomain }];
-    }),
-    otherwise: otherwise === undefined ? 0 : values.numberOf(otherwise),
-  }));
-  return { dimensions, ...values.ordered(), text: (value) => values.text(value) };
+    });
+    const fallback = otherwise === undefined ? 0 : values.numberOf(otherwise);
+    const own = values.numbered([...choices.map((choice) => choice.values), [fallback]]);
+    return {
+      choices: choices.map((choice) => ({ ...choice, values: own.of(choice.values) })),
+      otherwise: own.numbers[fallback] ?? 0,
+      ownValues: own.of(values.ownValues),
+      valueCount: own.count,
+      text: (value) => values.text(own.values[value - 1] ?? 0),
+    };
+  });
 }
 
-/** The star's values, and the fallback values (`otherwise`). */
+/** The star's values, and the fallback values (`otherwise`), numbered from 1. */
 class Values {
   readonly #texts = new PackedTexts();
   readonly #fallbacks = new Map<string, number>();
-  readonly #ownValues: Uint32Array;
+  /** By number, less 1: the value's place in the order of the texts. */
+  readonly #ranks: Uint32Array;
+  /** By rank of a domain: the number of the value that equals its name; 0 if there is none. */
+  readonly ownValues: Uint32Array;
 
   constructor(star: Star, domains: readonly string[], { kept }: DimensionRules) {
     const rankOf = new Map(domains.map((domain, rank) => [domain, rank]));
     const fallbacks = new Set(kept.flatMap(({ otherwise }) => otherwise ?? []));
-    this.#ownValues = new Uint32Array(new SharedArrayBuffer(4 * domains.length));
+    this.ownValues = new Uint32Array(domains.length);
     const { bytes, count } = star.values;
     for (let i = 0; i < count; i++) {
       this.#texts.addBytes(bytes, star.values.startOf(i), star.values.endOf(i));
       const text = star.values.text(i);
       const rank = rankOf.get(text);
-      if (rank !== undefined) this.#ownValues[rank] = i + 1;
+      if (rank !== undefined) this.ownValues[rank] = i + 1;
       if (fallbacks.has(text)) this.#fallbacks.set(text, i + 1);
     }
     for (const text of fallbacks) {
@@ -67,6 +78,7 @@ class Values {
       this.#texts.add(`${text}\u001f`);
       this.#fallbacks.set(text, this.#texts.count);
     }
+    this.#ranks = inverse(textOrder(this.#texts));
   }
 
   numberOf(fallback: string): number {
@@ -77,9 +89,30 @@ class Values {
     return this.#texts.bytes.subarray(this.#texts.startOf(value - 1), this.#texts.endOf(value - 1));
   }
 
-  ordered(): Pick<SortTables, 'ownValues' | 'rankOfValue'> {
-    const rankOfValue = new Uint32Array(new SharedArrayBuffer(4 * (1 + this.#texts.count)));
-    rankOfValue.set(inverse(textOrder(this.#texts)), 1);
-    return { ownValues: this.#ownValues, rankOfValue };
+  /** Numbers the values that occur in the lists from 1, in the order of their texts. 0 stays 0. */
+  numbered(lists: readonly Iterable<number>[]): Numbering {
+    const numbers = new Uint32Array(1 + this.#texts.count);
+    for (const list of lists) for (const value of list) numbers[value] = 1;
+    numbers[0] = 0;
+    const values = Uint32Array.from(numbers.keys())
+      .filter((value) => numbers[value] === 1)
+      .toSorted((a, b) => (this.#ranks[a - 1] ?? 0) - (this.#ranks[b - 1] ?? 0));
+    values.forEach((value, i) => (numbers[value] = i + 1));
+    return {
+      count: values.length,
+      numbers,
+      values,
+      of: (list) => shared(list.map((value) => numbers[value] ?? 0)),
+    };
   }
+}
+
+/** The values of one dimension, numbered from 1. */
+interface Numbering {
+  readonly count: number;
+  /** Number of a value of the star; 0 if it does not occur. */
+  readonly numbers: Uint32Array;
+  /** Value of the star, by number less 1. */
+  readonly values: Uint32Array;
+  readonly of: (values: Uint32Array) => Uint32Array;
 }

@@ -258,10 +258,11 @@ class Build {
     const buckets = new Buckets((kind) => writer.cellsPath(kind), subjects, dimensionNames, lgK, width);
     try {
       const { domainOfRank } = names;
-      const { text, ...dimensions } = dimensionsOf(star, names, rules.dimensions);
+      const dimensions = dimensionsOf(star, names, rules.dimensions);
       const { jobRows } = plan.sizes;
       const times = { buckets: plan.buckets, bucketMinutes };
-      const tables = { domainOfRank, ...dimensions, ...times, lgK, blocks, jobRows };
+      const dimensionTables = dimensions.map(({ text: _text, ...table }) => table);
+      const tables = { domainOfRank, dimensions: dimensionTables, ...times, lgK, blocks, jobRows };
       await threads.order({ type: 'tables', tables });
       await sortFacts(threads, planJobs(names, plan, people.count, dimensionNames.length), {
         onRows: (rows) => this.#step(rows),
@@ -279,7 +280,8 @@ class Build {
       const cells = buckets.close();
       cells.catch(() => undefined); // if the index fails first, nothing awaits this promise
       writer.exclusions(live.rules);
-      writeIndex(writer, names, buckets, { names: dimensionNames, text }, (count) => this.#step(count));
+      const texts = dimensions.map(({ text }, i) => ({ name: dimensionNames[i] ?? '', text }));
+      writeIndex(writer, names, buckets, texts, (count) => this.#step(count));
       const counts = {
         pageviews,
         pages: buckets.pages.places.subjects,

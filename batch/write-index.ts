@@ -1,5 +1,5 @@
 /** Writes a view's index from the results of the sorts: every page, domain, value and visit record, and the listings. */
-import type { RunDimensions } from './dimensions.js';
+import type { RunDimension } from './dimensions.js';
 import type { ViewWriter } from '../serving/view-writer.js';
 import type { Buckets } from './sorts/buckets.js';
 import type { Names } from './arrays/plan.js';
@@ -10,7 +10,7 @@ export function writeIndex(
   writer: ViewWriter,
   names: Names,
   buckets: Buckets,
-  dimensions: { readonly names: readonly string[]; readonly text: RunDimensions['text'] },
+  dimensions: readonly { readonly name: string; readonly text: RunDimension['text'] }[],
   onRows: (rows: number) => void,
 ): void {
   names.pagesByKey.forEach((rank, i) => {
@@ -23,9 +23,9 @@ export function writeIndex(
     if (block !== undefined) writer.domain(domain, block);
     const visits = buckets.visits.get(rank);
     if (visits !== undefined) writer.visits(domain, visits);
-    for (const [i, name] of dimensions.names.entries())
+    for (const [i, { name, text }] of dimensions.entries())
       for (const [value, ofValue] of buckets.dimensions[i]?.places.of(rank) ?? [])
-        writer.value(name, domain, dimensions.text(value), ofValue);
+        writer.value(name, domain, text(value), ofValue);
     const end = names.firstPage[rank + 1] ?? 0;
     for (let page = names.firstPage[rank] ?? 0; page < end; page++) {
       const listed = buckets.pages.places.of(page);

@@ -1,8 +1,8 @@
 /**
- * Makes the cells of one dimension: each fact counts for one value within its domain, or for none. First, each (domain, value) pair gets a
- * number in the order of domains and values, so the result does not depend on the order of facts. Then the facts of several numbers at a time
- * are sorted like those of pages and domains, and those of a very busy value by groups of months: memory is bounded whatever the number of
- * values.
+ * Makes the cells of one dimension: each fact counts for one value within its domain, or for none. Each (domain, value)
+ * pair has a number in the order of domains and values, and the facts are sorted by it like those of pages and domains.
+ * If there are many possible pairs or facts, only the pairs that occur are numbered, and the facts of some of them are
+ * sorted at a time, those of a very busy value by groups of months: memory is bounded whatever the number of values.
  */
 import { inverse } from '../../lib/memory/counting-sort.js';
 import { grown } from '../../lib/memory/grown.js';
@@ -15,11 +15,14 @@ import {
   type SortJob,
   type SortListener,
   type SortResult,
+  type SubjectNames,
 } from './sort-job.js';
 import type { SortTools } from './sort-tools.js';
 import type { Words } from './word-cells.js';
 
 const noSubject = 0xffffffff;
+/** Maximum number of pairs of a domain and a value that are numbered without a hash table, whether they occur or not. */
+const maxDirect = 1 << 16;
 
 export class DimensionPass {
   readonly #tools: SortTools;
@@ -29,56 +32,102 @@ export class DimensionPass {
   }
 
   run(job: SortJob, table: DimensionTable, listener: SortListener): SortResult {
-    const found = this.#subjects(job, table);
+    const { blocks, jobRows } = this.#tools.tables;
+    const { fromShard, toShard, from, to } = job;
+    const rows = blocks.reduce((sum, { starts }) => sum + starts[toShard] - starts[fromShard], 0);
     const result = new ResultBuilder(listener, this.#tools.hasher);
+    const isSmall = rows <= jobRows && (to - from) * table.valueCount <= this.#maxDirect();
+    const names = isSmall
+      ? this.#allAtOnce(job, table, rows, result)
+      : this.#inPieces(job, table, rows, result);
+    listener.onRows(rows);
+    return result.finishValues(names);
+  }
+
+  /** Subject and bucket share 32 bits. */
+  #maxDirect(): number {
+    return Math.min(maxDirect, 2 ** (32 - this.#tools.kernel.bucketBits));
+  }
+
+  /** Reads the facts once and sorts them together: every pair of a domain and a value of the job has its number. */
+  #allAtOnce(job: SortJob, table: DimensionTable, rows: number, result: ResultBuilder): SubjectNames {
+    const { bucketBits } = this.#tools.kernel;
+    const { domainOfRank } = this.#tools.tables;
+    const { choices, ownValues, otherwise, valueCount } = table;
+    const [first = noChoice, ...others] = choices;
+    const { word: firstWord, values: firstValues, exceptOwnDomain: firstIsForeign } = first;
+    const words = this.#tools.kernel.words(rows);
+    const subjects = (job.to - job.from) * valueCount;
+    const lastBuckets = new Uint32Array(subjects);
+    const start = -job.from * valueCount - 1;
+    let isInOrder = true;
+    let filled = 0;
+    this.#eachBlock(job, (facts, stride) => {
+      for (let fact = 0; fact < facts.length; fact += stride) {
+        const domain = domainOfRank[facts[fact + factWords.page]];
+        let value = firstValues[facts[fact + firstWord]];
+        if (value === 0 || (firstIsForeign && value === ownValues[domain])) {
+          value = valueOf(others, ownValues[domain], facts, fact) || otherwise;
+          if (value === 0) continue;
+        }
+        const subject = start + domain * valueCount + value;
+        const bucket = facts[fact + factWords.bucket];
+        if (bucket < lastBuckets[subject]) isInOrder = false;
+        lastBuckets[subject] = bucket;
+        words[filled] = facts[fact + factWords.coupon];
+        words[filled + 1] = (subject << bucketBits) | bucket;
+        filled += 2;
+      }
+    });
+    this.#tools.cells.blocks({ count: filled / 2, subjects, isInOrder }, result, 0);
+    return {
+      domainOf: (subject) => job.from + Math.floor(subject / valueCount),
+      valueOf: (subject) => 1 + (subject % valueCount),
+    };
+  }
+
+  /** Numbers the pairs that occur, then sorts the facts of some of them at a time. */
+  #inPieces(job: SortJob, table: DimensionTable, rows: number, result: ResultBuilder): SubjectNames {
+    const found = this.#subjects(job, table, rows);
     const maxSubjects = 2 ** (32 - this.#tools.kernel.bucketBits);
     const { jobRows } = this.#tools.tables;
-    const { counts } = found;
+    const { counts, domains, values } = found;
     for (let from = 0; from < counts.length;) {
       let to = from + 1;
-      let rows = counts[from];
-      while (to < counts.length && to - from < maxSubjects && rows + counts[to] <= jobRows)
-        rows += counts[to++];
-      if (rows > jobRows) this.#busySubject(job, found, from, result);
-      else this.#tools.cells.blocks(this.#gather(job, found, from, to, rows), result, from);
+      let together = counts[from];
+      while (to < counts.length && to - from < maxSubjects && together + counts[to] <= jobRows)
+        together += counts[to++];
+      if (together > jobRows) this.#busySubject(job, found, from, result);
+      else this.#tools.cells.blocks(this.#gather(job, found, from, to, together), result, from);
       from = to;
     }
-    listener.onRows(found.ofFact.length);
-    return result.finishValues(found.domains, found.values);
+    return { domainOf: (subject) => domains[subject], valueOf: (subject) => values[subject] };
   }
 
   /** Finds the subject of each fact of the job. */
-  #subjects(job: SortJob, table: DimensionTable): Found {
-    const { domainOfRank, ownValues, rankOfValue } = this.#tools.tables;
-    const { otherwise, choices } = table;
+  #subjects(job: SortJob, { choices, ownValues, otherwise }: DimensionTable, rows: number): Found {
+    const { domainOfRank } = this.#tools.tables;
     const numbers = new PairNumbers();
-    const ofFact = new Uint32Array(this.#rowsOf(job));
+    const ofFact = new Uint32Array(rows);
     let at = 0;
     this.#eachBlock(job, (facts, stride) => {
       for (let fact = 0; fact < facts.length; fact += stride) {
         const domain = domainOfRank[facts[fact + factWords.page]];
-        let value = otherwise;
-        for (let i = 0; i < choices.length; i++) {
-          const { word, values, exceptOwnDomain } = choices[i];
-          const own = values[facts[fact + word]];
-          if (own === 0 || (exceptOwnDomain && own === ownValues[domain])) continue;
-          value = own;
-          break;
-        }
+        const value = valueOf(choices, ownValues[domain], facts, fact) || otherwise;
         ofFact[at++] = value === 0 ? noSubject : numbers.of(domain, value);
       }
     });
     const { firsts: domains, seconds: values } = numbers.pairs();
     const order = Uint32Array.from(domains.keys()).toSorted(
-      (a, b) => domains[a] - domains[b] || rankOfValue[values[a]] - rankOfValue[values[b]],
+      (a, b) => domains[a] - domains[b] || values[a] - values[b],
     );
-    const ranks = inverse(order);
+    const places = inverse(order);
     const counts = new Uint32Array(order.length);
     for (let fact = 0; fact < ofFact.length; fact++) {
       if (ofFact[fact] === noSubject) continue;
-      const rank = ranks[ofFact[fact]];
-      ofFact[fact] = rank;
-      counts[rank]++;
+      const place = places[ofFact[fact]];
+      ofFact[fact] = place;
+      counts[place]++;
     }
     return {
       ofFact,
@@ -144,27 +193,37 @@ export class DimensionPass {
     return { count: rows, subjects: to - from, isInOrder };
   }
 
-  #rowsOf({ fromShard, toShard }: SortJob): number {
-    return this.#tools.tables.blocks.reduce(
-      (sum, { starts }) => sum + starts[toShard] - starts[fromShard],
-      0,
-    );
-  }
-
   #eachBlock({ fromShard, toShard }: SortJob, visit: (facts: Uint32Array, stride: number) => void): void {
     for (const block of this.#tools.tables.blocks)
       visit(factsIn(block, fromShard, toShard, this.#tools.readFacts), block.stride);
   }
 }
 
-/** The subjects of a job in order, and the subject of each of its facts. */
+/** The subjects of a job in the order of domains and values, and the subject of each of its facts. */
 interface Found {
   /** By fact; `noSubject` if it has no value. */
   readonly ofFact: Uint32Array;
-  /** By subject: number of facts, rank of the domain, number of the value. */
+  /** By subject: number of facts, rank of the domain, value. */
   readonly counts: Uint32Array;
   readonly domains: Uint32Array;
   readonly values: Uint32Array;
+}
+
+const noChoice = { word: factWords.page, values: new Uint32Array(0), exceptOwnDomain: false };
+
+/** The value of the fact at a position of `facts`: that of the first choice with one that is allowed; 0 for none. */
+function valueOf(
+  choices: DimensionTable['choices'],
+  ownValue: number,
+  facts: Uint32Array,
+  fact: number,
+): number {
+  for (let i = 0; i < choices.length; i++) {
+    const { word, values, exceptOwnDomain } = choices[i];
+    const value = values[facts[fact + word]];
+    if (value !== 0 && !(exceptOwnDomain && value === ownValue)) return value;
+  }
+  return 0;
 }
 
 /** Numbers pairs in order of appearance, from 0. A hash table with open addressing, at most half full. */

@@ -21,10 +21,6 @@ export interface SortTables {
   /** Rank of the domain, by page rank. */
   readonly domainOfRank: Uint32Array;
   readonly dimensions: readonly DimensionTable[];
-  /** By rank of a domain: the number of the value that equals its name; 0 if there is none. */
-  readonly ownValues: Uint32Array;
-  /** By number of a value: its rank in the order of the texts. */
-  readonly rankOfValue: Uint32Array;
   /** Base buckets by rank, ascending. */
   readonly buckets: Uint32Array;
   readonly bucketMinutes: BucketMinutes;
@@ -34,17 +30,23 @@ export interface SortTables {
   readonly jobRows: number;
 }
 
-/** How to find the value of a fact: the first choice with a value that is allowed counts. In shared memory. */
+/**
+ * How to find the value of a fact: the first choice with a value that is allowed counts. The values of a dimension are
+ * numbered from 1 in the order of their texts. In shared memory.
+ */
 export interface DimensionTable {
   readonly choices: readonly {
     /** Index of the word of a fact with the number of the text. */
     readonly word: number;
-    /** By number of the text: the result's value; 0 for none. */
+    /** By number of the text: the value; 0 for none. */
     readonly values: Uint32Array;
     readonly exceptOwnDomain: boolean;
   }[];
   /** The value if no choice has one; 0 for none. */
   readonly otherwise: number;
+  /** By rank of a domain: the value that equals its name; 0 if there is none. */
+  readonly ownValues: Uint32Array;
+  readonly valueCount: number;
 }
 
 export interface SortJob {
@@ -75,7 +77,7 @@ export interface SortJob {
 export interface SortResult {
   /** Ranks of pages or domains. */
   readonly subjects: Uint32Array;
-  /** For dimensions: the number of each subject's value. */
+  /** For dimensions: the value of each subject, numbered as in `DimensionTable`. */
   readonly values: Uint32Array;
   /** Of each subject's block; empty for visits. Blocks are contiguous. */
   readonly lengths: Float64Array;
@@ -88,6 +90,12 @@ export interface SortResult {
   readonly visitEnds: Float64Array;
   /** Set instead of all the above if the job is a part of a subject. */
   readonly part: BlockPart | undefined;
+}
+
+/** The domain and the value of a dimension's subject. */
+export interface SubjectNames {
+  readonly domainOf: (subject: number) => number;
+  readonly valueOf: (subject: number) => number;
 }
 
 /** Receives output of a job while it runs. */
@@ -151,14 +159,10 @@ export class ResultBuilder {
     this.#visitEnds.push(end);
   }
 
-  /** Finishes a dimension: the subjects added before are indexes into these lists of domain ranks and value numbers. */
-  finishValues(domains: Uint32Array, values: Uint32Array): SortResult {
+  /** Finishes a dimension. The functions give the domain's rank and the value of a subject that was added. */
+  finishValues({ domainOf, valueOf }: SubjectNames): SortResult {
     const { subjects, ...result } = this.finish();
-    return {
-      ...result,
-      subjects: subjects.map((subject) => domains[subject]),
-      values: subjects.map((subject) => values[subject]),
-    };
+    return { ...result, subjects: subjects.map(domainOf), values: subjects.map(valueOf) };
   }
 
   finish(visits: Uint8Array = new Uint8Array(0), part?: BlockPart): SortResult {

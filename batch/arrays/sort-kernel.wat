@@ -175,9 +175,27 @@
     (i64.store8 (local.get $out) (local.get $value))
     (i32.add (local.get $out) (i32.const 1)))
 
-  ;; Bytes of a varint.
-  (func $length (param $value i32) (result i32)
-    (i32.div_u (i32.sub (i32.const 38) (i32.clz (i32.or (local.get $value) (i32.const 1)))) (i32.const 7)))
+  ;; The same without branches, for numbers of any size: each seven bits in their byte, the marks of continued bytes, one store of 8
+  ;; bytes, of which only the varint's are kept.
+  (func $varint32 (param $out i32) (param $value i32) (result i32)
+    (local $wide i64) (local $length i32)
+    (local.set $wide (i64.extend_i32_u (local.get $value)))
+    (local.set $length (i32.shr_u (i32.mul (i32.const 37) (i32.sub (i32.const 38)
+      (i32.clz (i32.or (local.get $value) (i32.const 1))))) (i32.const 8)))
+    (i64.store (local.get $out) (i64.or
+      (i64.or
+        (i64.or
+          (i64.and (local.get $wide) (i64.const 0x7f))
+          (i64.and (i64.shl (local.get $wide) (i64.const 1)) (i64.const 0x7f00)))
+        (i64.or
+          (i64.and (i64.shl (local.get $wide) (i64.const 2)) (i64.const 0x7f0000))
+          (i64.and (i64.shl (local.get $wide) (i64.const 3)) (i64.const 0x7f000000))))
+      (i64.or
+        (i64.and (i64.shl (local.get $wide) (i64.const 4)) (i64.const 0x7f00000000))
+        (i64.and (i64.const 0x80808080) (i64.sub
+          (i64.shl (i64.const 1) (i64.extend_i32_u (i32.shl (i32.sub (local.get $length) (i32.const 1)) (i32.const 3))))
+          (i64.const 1))))))
+    (i32.add (local.get $out) (local.get $length)))
 
   ;; Writes a cell of the coupons [$list, $free), distinct and ascending, whose differences take $length bytes as varints. $head is
   ;; four times the delta of its bucket. Returns the end of the cell.
@@ -198,15 +216,19 @@
         (local.set $out (call $varint (local.get $out) (i64.extend_i32_u (local.get $length))))
         (loop $difference
           (local.set $coupon (i32.load (local.get $list)))
-          (local.set $out (call $varint (local.get $out)
-            (i64.extend_i32_u (i32.sub (local.get $coupon) (local.get $before)))))
+          (local.set $out (call $varint32 (local.get $out) (i32.sub (local.get $coupon) (local.get $before))))
           (local.set $before (local.get $coupon))
           (local.set $list (i32.add (local.get $list) (i32.const 4)))
           (br_if $difference (i32.lt_u (local.get $list) (local.get $free))))
         (return (local.get $out))))
     (local.set $out (call $varint (local.get $out) (i64.extend_i32_u (i32.shr_u (local.get $bytes) (i32.const 1)))))
-    (memory.copy (local.get $out) (local.get $list) (local.get $bytes))
-    (i32.add (local.get $out) (local.get $bytes)))
+    ;; A loop, because memory.copy is slow for few bytes.
+    (loop $copy
+      (i32.store (local.get $out) (i32.load (local.get $list)))
+      (local.set $out (i32.add (local.get $out) (i32.const 4)))
+      (local.set $list (i32.add (local.get $list) (i32.const 4)))
+      (br_if $copy (i32.lt_u (local.get $list) (local.get $free))))
+    (local.get $out))
 
   ;; Writes cells (serving/arrays/cells.ts) of one subject, from the sorted words [$at, $end), to $out, and their coupons, each cell's
   ;; ascending, to $coupons. $last is the bucket that the first delta counts from. Stops at the end of the subject; after the
@@ -229,8 +251,9 @@
           (local.set $coupon (i32.load (local.get $next)))
           (if (i32.ne (local.get $coupon) (local.get $before))
             (then
-              (local.set $length (i32.add (local.get $length)
-                (call $length (i32.sub (local.get $coupon) (local.get $before)))))
+              ;; Bytes of the difference as a varint: a seventh of its bits, rounded up, and 37 / 256 is near enough to a seventh.
+              (local.set $length (i32.add (local.get $length) (i32.shr_u (i32.mul (i32.const 37) (i32.sub (i32.const 38)
+                (i32.clz (i32.or (i32.sub (local.get $coupon) (local.get $before)) (i32.const 1))))) (i32.const 8))))
               (i32.store (local.get $free) (local.get $coupon))
               (local.set $free (i32.add (local.get $free) (i32.const 4)))
               (local.set $before (local.get $coupon))
@@ -399,9 +422,14 @@
           (br_if $next (i32.le_u (local.get $count) (global.get $maxCoupons))))
         (call $promote (local.get $union)))
       (local.set $table (call $registersOf (local.get $union)))
+      (local.set $mask (i32.sub (i32.shl (i32.const 1) (global.get $lgK)) (i32.const 1)))
       (loop $more
         (br_if $done (i32.ge_u (local.get $from) (local.get $to)))
-        (call $raise (local.get $table) (i32.load (local.get $from)))
+        (local.set $coupon (i32.load (local.get $from)))
+        (local.set $slot (i32.add (local.get $table) (i32.and (local.get $coupon) (local.get $mask))))
+        (local.set $coupon (i32.shr_u (local.get $coupon) (i32.const 26)))
+        (if (i32.gt_u (local.get $coupon) (i32.load8_u (local.get $slot)))
+          (then (i32.store8 (local.get $slot) (local.get $coupon))))
         (local.set $from (i32.add (local.get $from) (i32.const 4)))
         (br $more)))
     (i32.store (local.get $union) (local.get $count)))
@@ -441,14 +469,16 @@
       (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
     (local.set $at (call $sort (global.get $work)
       (i32.add (global.get $work) (i32.shl (i32.add (global.get $maxCoupons) (i32.const 1)) (i32.const 3)))
-      (i32.load (local.get $union)) (i64.const 0) (i64.const 32) (global.get $counts) (i32.const 8)))
+      (i32.load (local.get $union)) (i64.const 0) (i64.const 32) (global.get $counts)
+      (select (i32.const 8) (i32.const 11) (i32.lt_u (i32.load (local.get $union)) (i32.const 1024)))))
     (local.set $end (i32.add (local.get $at) (i32.shl (i32.load (local.get $union)) (i32.const 3))))
     ;; The list overwrites words that have been read.
     (local.set $list (local.get $at))
     (local.set $free (local.get $at))
     (loop $next
       (local.set $coupon (i32.load (local.get $at)))
-      (local.set $length (i32.add (local.get $length) (call $length (i32.sub (local.get $coupon) (local.get $before)))))
+      (local.set $length (i32.add (local.get $length) (i32.shr_u (i32.mul (i32.const 37) (i32.sub (i32.const 38)
+        (i32.clz (i32.or (i32.sub (local.get $coupon) (local.get $before)) (i32.const 1))))) (i32.const 8))))
       (local.set $before (local.get $coupon))
       (i32.store (local.get $free) (local.get $coupon))
       (local.set $free (i32.add (local.get $free) (i32.const 4)))

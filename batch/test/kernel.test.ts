@@ -84,9 +84,7 @@ function tablesOf(
     return { facts: memory, stride: fixedWords, starts: Uint32Array.of(0, own.length), fromBucket, toBucket };
   });
   const domainOfRank = Uint32Array.from({ length: pages }, (_, page) => domainOf(page));
-  const none = new Uint32Array(0);
-  const values = { dimensions: [], ownValues: none, rankOfValue: none };
-  return { domainOfRank, ...values, buckets, bucketMinutes: minutes, lgK, blocks, jobRows: 1 };
+  return { domainOfRank, dimensions: [], buckets, bucketMinutes: minutes, lgK, blocks, jobRows: 1 };
 }
 
 const dir = tempDir('kernel');
