@@ -60,9 +60,9 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     replace: '8 * (to - from), visitGapMs + 1)',
   }),
   fault('a day ends a base bucket late', {
-    file: 'batch/arrays/word-cells.ts',
-    find: 'firstFrom(buckets, this.#width.perDay * (day + 1))',
-    replace: 'firstFrom(buckets, this.#width.perDay * (day + 1) + 1)',
+    file: 'batch/arrays/kernel.ts',
+    find: 'width.dayOf(bucket)',
+    replace: 'width.dayOf(bucket - 1)',
   }),
   fault('the speed layer counts by the hour whatever the base buckets are', {
     file: 'speed/bolts/normalize-bolt.ts',
@@ -70,9 +70,9 @@ export const lambdaLawFaults: readonly PlantedFault[] = [
     replace: 'Math.floor((pageviews.timestamps[row] ?? 0) / 3_600_000)',
   }),
   fault('times of visits are taken for hours and what is over', {
-    file: 'batch/arrays/sort-tools.ts',
-    find: 'bucketMs: widthOf(tables.bucketMinutes).ms,',
-    replace: 'bucketMs: widthOf(60).ms,',
+    file: 'batch/arrays/kernel.ts',
+    find: 'this.#bucketMs = width.ms;',
+    replace: 'this.#bucketMs = 3_600_000;',
   }),
   fault('bots count', {
     file: 'speed/bolts/counting-rules.ts',
