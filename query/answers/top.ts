@@ -16,7 +16,6 @@ import type { Engine } from '../engine/engine.js';
 import type { PinnedGeneration } from '../engine/generations.js';
 import type { Listed, Listing } from '../engine/listing.js';
 import type { Pace } from '../engine/pace.js';
-import { FirstOf } from '../engine/first-of.js';
 import { BestHeap } from '../engine/heap.js';
 import { sortPaced } from '../engine/paced-sort.js';
 import type { Ranked } from '../engine/ranks.js';
@@ -379,14 +378,14 @@ class Candidates {
     const last = this.#piece.at(-1);
     const { pageviewsOf } = this.#batch;
     this.#pieceSize *= 4;
-    const piece = new FirstOf(this.#pieceSize, compare);
+    const piece = new BestHeap(this.#pieceSize, compare);
     let looks = 0;
     for (const [name, pageviews] of this.#realtime) {
       const bound = { name, pageviews: pageviews + (pageviewsOf.get(name) ?? 0) };
-      if ((last === undefined || compare(bound, last) > 0) && piece.offer(bound)) await piece.cut(pace);
+      if ((last === undefined || compare(bound, last) > 0) && piece.takes(bound)) piece.add(bound);
       if (++looks % looksBetweenPauses === 0 && pace.due) await pace.rest();
     }
-    this.#piece = await piece.sorted(pace);
+    this.#piece = await sortPaced(piece.items, compare, pace);
     this.#nextFresh = 0;
   }
 }
