@@ -1,7 +1,9 @@
 /** The totals of the range as large figures, each with its accuracy. */
 import type { Pageviews, Uniques, Visits } from './answers.js';
+import type { Api } from './api.js';
 import { h, setText } from './dom.js';
 import { count, share, stay, twoDigits } from './format.js';
+import { PanelFoot } from './panel-foot.js';
 
 class Figure {
   readonly element: HTMLElement;
@@ -39,10 +41,15 @@ export class Figures {
   readonly #duration = new Figure('duration', 'Visit duration');
   readonly #bounce = new Figure('bounce', 'Bounce rate');
 
-  constructor(host: HTMLElement) {
+  /** Of visits; people and pageviews have panels of their own. */
+  readonly foot: PanelFoot;
+
+  constructor(host: HTMLElement, api: Api) {
+    this.foot = new PanelFoot(api, 'Visits', true);
     const ofViews = [this.#visitors, this.#pageviews, this.#perVisitor];
     const ofVisits = [this.#perVisit, this.#duration, this.#bounce];
-    host.replaceChildren(...[...ofViews, ...ofVisits].map((figure) => figure.element));
+    const cards = [...ofViews, ...ofVisits].map((figure) => figure.element);
+    host.replaceChildren(...cards, this.foot.element);
   }
 
   /** @param isPage the figures are of one page, although visits are counted for the whole domain */

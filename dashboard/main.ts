@@ -68,7 +68,7 @@ class Dashboard {
   readonly #freshness = new FreshnessLine((text) => this.#announce(text));
   readonly #notice = new Notice(byId('notice', 'div'), (change) => this.#change(change));
   readonly #now = new NowPanel(byId('now', 'div'), this.#api);
-  readonly #figures = new Figures(section('figures'));
+  readonly #figures = new Figures(section('figures'), this.#api);
   readonly #layersCard = section('layers-card');
   readonly #layers = new LayersPanel(this.#layersCard);
   readonly #pages = new PagesTable(section('pages-card'), this.#api, (url) => this.#change({ url }));
@@ -254,7 +254,7 @@ class Dashboard {
     const ranged: Params = { from, to, tz: zone };
     const series: Params = { ...about, ...ranged, interval };
     const topPages: Params = { domain, ...ranged, limit: String(pagesListed) };
-    const [{ people, views, ofVisits, asked: seriesAsked }, top, values] = await Promise.all([
+    const [{ people, views, ofVisits, asked: askedFigures }, top, values] = await Promise.all([
       this.#askFigures(series, { domain, ...ranged }, signal),
       this.#api.get('/v1/pages', topPages, pages, signal),
       this.#askBreakdown(asked, { domain, ...ranged }, signal),
@@ -272,7 +272,7 @@ class Dashboard {
     this.#layers.showIdentity(people.accuracy);
     this.#visitorScope.hidden = people.accuracy.visitorScope !== 'day';
     this.#showKeptFrom(people);
-    this.#showQuestions(seriesAsked, topPages);
+    this.#showQuestions(askedFigures, topPages);
     if (values !== undefined) this.#breakdown.update(values);
     setAttributes(this.#report, { 'aria-busy': 'false', 'data-stale': undefined, 'data-loading': undefined });
     const subject = url === undefined ? readableHost(domain) : nameOf(url);
@@ -286,15 +286,15 @@ class Dashboard {
 
   /**
    * People and views by buckets, and visits; where they are compared those of the period before, which is the server's to find. One that begins before
-   * 1970 is refused: then the range is asked about alone. `asked` is the question about the series.
+   * 1970 is refused: then the range is asked about alone. `asked` are the questions about the series and about visits.
    */
   async #askFigures(series: Params, ofDomain: Params, signal: AbortSignal) {
     const ask = async (compare: Params) => {
-      const asked = { ...series, ...compare };
+      const asked = { series: { ...series, ...compare }, visits: { ...ofDomain, ...compare } };
       const [people, views, ofVisits] = await Promise.all([
-        this.#api.get('/v1/uniques', asked, uniques, signal),
-        this.#api.get('/v1/pageviews', asked, pageviews, signal),
-        this.#api.get('/v1/visits', { ...ofDomain, ...compare }, visits, signal),
+        this.#api.get('/v1/uniques', asked.series, uniques, signal),
+        this.#api.get('/v1/pageviews', asked.series, pageviews, signal),
+        this.#api.get('/v1/visits', asked.visits, visits, signal),
       ]);
       return { people, views, ofVisits, asked };
     };
@@ -376,9 +376,10 @@ class Dashboard {
     this.#filters.show(this.#state);
   }
 
-  #showQuestions(series: Params, topPages: Params): void {
-    this.#uniquesCard.foot.show('/v1/uniques', series);
-    this.#pageviewsCard.foot.show('/v1/pageviews', series);
+  #showQuestions(asked: { readonly series: Params; readonly visits: Params }, topPages: Params): void {
+    this.#figures.foot.show('/v1/visits', asked.visits);
+    this.#uniquesCard.foot.show('/v1/uniques', asked.series);
+    this.#pageviewsCard.foot.show('/v1/pageviews', asked.series);
     this.#pages.foot.show('/v1/pages', topPages);
   }
 

@@ -11,15 +11,22 @@ export class PanelFoot {
   readonly #said = h('span', { class: 'hint', role: 'status' });
   #target = '';
 
-  /** @param name of the panel, for example 'Top pages' */
-  constructor(api: Api, name: string) {
+  /**
+   * @param name of the panel, for example 'Top pages'
+   * @param isNamed whether its links name it, where it does not stand in one panel
+   */
+  constructor(api: Api, name: string, isNamed = false) {
     this.#api = api;
     this.#name = name;
-    const csv = h('button', { type: 'button', class: 'link', 'aria-label': `${name} as CSV` }, 'CSV');
+    const csv = h(
+      'button',
+      { type: 'button', class: 'link', 'aria-label': `${name} as CSV` },
+      isNamed ? `${name} as CSV` : 'CSV',
+    );
     const curl = h(
       'button',
       { type: 'button', class: 'link', 'aria-label': `${name} as curl`, 'aria-expanded': 'false' },
-      'curl',
+      isNamed ? `${name} as curl` : 'curl',
     );
     csv.addEventListener('click', () => void this.#download());
     curl.addEventListener('click', () => {

@@ -222,13 +222,14 @@ test('a bucket that has not ended is not joined to the others', { skip }, async 
 test('every panel offers its answer as a file and its request as a command', { skip }, async (t) => {
   const { page, complaints } = await open(t);
   await page.waitForSelector(loaded);
-  for (const [card, path] of [
+  for (const [card, path, named = ''] of [
+    ['figures', '/v1/visits', 'Visits as '],
     ['uniques-card', '/v1/uniques'],
     ['pageviews-card', '/v1/pageviews'],
     ['breakdown-card', '/v1/breakdown'],
     ['pages-card', '/v1/pages'],
   ] as const) {
-    await page.click(`#${card} button:text-is("curl")`);
+    await page.click(`#${card} button:text-is("${named}curl")`);
     const command = await page.locator(`#${card} .command code`).innerText();
     const [, url = ''] = /^curl -s '(http[^']+)'$/.exec(command) ?? [];
     assert.equal(new URL(url).pathname, path);
@@ -240,7 +241,7 @@ test('every panel offers its answer as a file and its request as a command', { s
       async (request) => (await request.headerValue('accept')) === 'text/csv',
     );
     const download = page.waitForEvent('download');
-    await page.click(`#${card} button:text-is("CSV")`);
+    await page.click(`#${card} button:text-is("${named}CSV")`);
     assert.equal((await accepted).url(), url);
     assert.match((await download).suggestedFilename(), /^[a-z-]+\.csv$/);
   }
