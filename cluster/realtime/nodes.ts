@@ -177,6 +177,7 @@ export class Nodes {
     const isDue = performance.now() - this.#wroteAt >= this.#renewMs;
     if (this.#isClosed || (text === this.#written && !isDue)) return;
     while (this.#writing !== undefined) await this.#writing.catch(() => undefined);
+    if (this.#isClosed) return; // a write now would undo the deletion in close()
     this.#writing = this.#write(JSON.stringify(this.#own)).finally(() => void (this.#writing = undefined));
     await this.#writing;
   }

@@ -50,6 +50,18 @@ function leading(...workers: readonly StorePointers[]): number[] {
   return workers.flatMap((worker, i) => (worker.leads(true) ? [i] : []));
 }
 
+test('a node that closes while a change waits to be announced leaves no announcement', async (t) => {
+  const store = makeStore();
+  const watched = watch(store);
+  const node = await nodeOf(t, watched, 'speed-a');
+  watched.onWrite = () => sleep(20);
+  node.update({ views: [v1] });
+  node.update({ views: [v2] });
+  await node.close();
+  await sleep(200); // longer than a write takes
+  assert.equal(await store.get('nodes/speed-a.json'), undefined);
+});
+
 test('who announces itself is known to all, with what it says last; who dies without a word expires', async (t) => {
   const store = makeStore();
   const watched = watch(store);
