@@ -1,8 +1,8 @@
 /**
- * Row `import`: lines of every log format into the durable log (parse, rules, door, append), and generated facts the same way.
- * Target: 200,000 facts a second of processor time from the generator, which is one thread; 100,000 lines a second by the clock of each format, whose
- * lines are taken in threads. Others on the machine have a part in the clock, so the processor time that 100,000 lines take, of all threads, is
- * beside it.
+ * Row `import`: imports lines of every log format into the durable log (parse, rules, door, append), and generated facts the same way. Targets:
+ * 200,000 facts per second of CPU time from the generator, which is one thread, and 100,000 lines per second of wall time for each format, whose
+ * lines are processed by threads. Wall time depends on other load of the machine, so the CPU time of all threads per 100,000 lines is reported beside
+ * it.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -86,7 +86,7 @@ async function timeImport(
 ): Promise<WorkTime> {
   const options = { ...pageviewDefaults, visitor: 'ip-agent-hash', host };
   const format = await formatOf({ name, options }, () => 'the key of a data directory');
-  globalThis.gc?.(); // what making the file left behind is not the import's
+  globalThis.gc?.(); // garbage of making the file does not count for the import
   return measureWork(async () => {
     const { accepted } = await importFile({
       path,

@@ -20,9 +20,9 @@ export interface Sample {
   /** Number by kind: the room of the data directory, or what /proc calls it. */
   readonly descriptors: Readonly<Record<string, number>>;
   readonly threads: number;
-  /** Bytes by room, of those that do not keep all facts. */
+  /** Bytes by room, for the rooms that do not keep all facts. */
   readonly diskBytes: Readonly<Record<string, number>>;
-  /** Bytes of the log that it may drop, by the views that the last run left; undefined while the log's writer may not have seen that. */
+  /** Bytes of the log that the views left by the last run do not need; undefined while the log's writer may not have seen these views. */
   readonly logExcessBytes: number | undefined;
   /** Number of generations that have taken over. */
   readonly handOvers: number;
@@ -32,7 +32,7 @@ export interface Sample {
 
 /** Rooms that grow with the facts, whatever the system does. */
 const keepingAll: ReadonlySet<string> = new Set(['master', 'star', 'serving']);
-/** From the publication of a view until the log must be trimmed: the run's last step and the writer's next look, on a busy machine. */
+/** Time from the publication of a view until the log must be trimmed: the run's last step and the writer's next check, on a busy machine. */
 const trimWithinSeconds = 20;
 
 export class Sampler {
@@ -99,7 +99,7 @@ export class Sampler {
       try {
         target = readlinkSync(join(dir, name));
       } catch {
-        continue; // closed meanwhile
+        continue; // closed in the meantime
       }
       const kind = kindOf(target, this.#dataDir);
       counts[kind] = (counts[kind] ?? 0) + 1;
@@ -142,7 +142,7 @@ function kindOf(target: string, dataDir: string): string {
   return target.startsWith('/') ? `other files${gone}` : kind;
 }
 
-/** Of all files in a folder; what goes meanwhile counts nothing. */
+/** Bytes of all files in a folder; files removed meanwhile count 0. */
 function bytesIn(dir: string): number {
   try {
     return readdirSync(dir, { withFileTypes: true }).reduce((sum, entry) => {

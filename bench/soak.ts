@@ -1,17 +1,16 @@
 /**
- * Row `soak`: whether anything grows. `swa start` as a process of its own takes twice the nominal 2,000 facts/s for 20 minutes:
- * pageviews on a million URLs of 300,000 domains (each URL comes round again), with an edge now and then. They come as from many
- * clients: a request is sent when it is due, whether or not the ones before have their answers. Beside that slow readers of
- * answers, questions all the time, and a batch run a minute. Every second the process's memory, open files and threads are read
- * from /proc, and the sizes of rooms of the data directory (soak-samples.ts).
+ * Row `soak`: whether anything grows over time. `swa start`, in its own process, takes twice the nominal 2,000 facts/s for 20 minutes: pageviews on a
+ * million URLs of 300,000 domains (each URL recurs), and a few edges. As with many clients, requests are sent on schedule, even if earlier ones are
+ * unanswered. Meanwhile there are slow readers of answers, constant questions, and a batch run per minute. Every second the process's memory, open
+ * files and threads are read from /proc, and the sizes of rooms of the data directory (soak-samples.ts).
  *
- * Resident memory is of two kinds. Anonymous memory is the process's own. Mapped files (realtime stores, the views it reads) are pages that the kernel
- * keeps as long as no one needs the room: they follow the size of the data, not of the process. So the first kind is judged, and both are reported.
+ * Resident memory has two parts. Anonymous memory belongs to the process. Mapped files (realtime stores, the views it reads) are pages that the
+ * kernel keeps while memory is free: their size follows the data, not the process. So only the first part is judged; both are reported.
  *
- * What is judged: anonymous memory and descriptors may rise by 5 % over the cycles of the second half (soak-judgement.ts). On a machine so busy that
- * there are too few hand-overs, nothing is proven and the target is not met. The log may hold two segments more than the views need that the last
- * batch run left; no answer may be an error but 503 with a reason; at least nine tenths of the load must have been taken; an event is to be visible
- * within a second (p99); the system stops within 10 s. A quick run shows that the row works: caches are still filling, so memory is not judged.
+ * Criteria: anonymous memory and descriptors may rise by 5 % over the cycles of the second half (soak-judgement.ts); if the machine is so busy that
+ * there are too few hand-overs, nothing is proven and the target is not met. The log may hold two segments more than the views left by the last batch
+ * run need. No answer may be an error, except 503 with a reason. At least nine tenths of the load must be taken. An event must be visible within a
+ * second (p99). The system must stop within 10 s. A quick run only shows that the row works: caches are still filling, so memory is not judged.
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -28,7 +27,7 @@ const nominalPerSecond = 2_000;
 const urls = 1_000_000;
 const domains = 300_000;
 const factsInRequest = 400;
-/** Above it requests that are due are not sent: the load was then not taken. */
+/** With more unanswered requests than this, requests that are due are skipped: the system did not take the load. */
 const maxUnanswered = 32;
 const slowReaders = 8;
 const runEveryMs = 60_000;
@@ -38,9 +37,12 @@ const targetFreshMs = 1_000;
 const targetStopMs = 10_000;
 const withReason = ' with a reason';
 const segmentBytes = 16 * 2 ** 20;
-/** One that is needed in part, and what the partitions are apart. */
+/** One segment for the part of it that is needed, and one because partitions differ. */
 const maxLogExcessBytes = 2 * segmentBytes;
-/** Of each of four partitions, up to twice as many: full before the second half. The usual million fills for longer than the row lasts, which looks like a leak. */
+/**
+ * Records per partition; up to twice as many are remembered. It is full before the second half. The default of a million fills for longer than the
+ * row runs, which would look like a leak.
+ */
 const dedupWindow = 200_000;
 
 const uniquesSchema = z.object({ data: z.object({ pageviews: z.number() }) });
@@ -82,11 +84,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   return resultOf(seen, stopMs, { seconds, quick });
 }
 
-/** All that is asked of the system, and what came of it. */
+/** The load: everything that is requested of the system, and the outcomes. */
 class Load {
-  /** Facts that were acknowledged. */
+  /** Number of acknowledged facts. */
   taken = 0;
-  /** By status; what was refused or not answered also by path, 503 with a reason and without one. */
+  /** Number of answers by status; for refused and unanswered requests also by path, with 503 split by whether it gives a reason. */
   readonly answers = new Map<string, number>();
   readonly freshMs: number[] = [];
   readonly #origin: string;
@@ -98,7 +100,7 @@ class Load {
     this.#signal = signal;
   }
 
-  /** At its pace: what could not be sent in time is not made up for. */
+  /** Sends on schedule; requests that could not be sent in time are skipped. */
   async send(): Promise<void> {
     const everyMs = (1_000 * factsInRequest) / (2 * nominalPerSecond);
     const began = performance.now();
@@ -129,7 +131,7 @@ class Load {
     }
   }
 
-  /** One fact on a page of its own, and how long until an answer has it; beside it a listing, as a dashboard asks for. */
+  /** Sends a fact on a page of its own and measures the time until an answer counts it; also asks for a listing, as a dashboard does. */
   async probe(): Promise<void> {
     while (!this.#signal.aborted) {
       const url = `https://probe.example/${this.#probes++}`;
@@ -152,7 +154,7 @@ class Load {
     }
   }
 
-  /** Clients that ask for a long listing and read next to nothing of it: the system may cut them off, and they come again. */
+  /** Clients that request a long listing and read hardly any of it. The system may disconnect them; they reconnect. */
   async readSlowly(): Promise<void> {
     const { hostname, port } = new URL(this.#origin);
     const sockets = new Set<Socket>();
@@ -200,7 +202,7 @@ class Load {
   }
 }
 
-/** Fact `i`: URLs in an order that spreads them over all domains, visitors of a hundred thousand, an edge in two hundred. */
+/** Fact `i`: URLs in an order that spreads them over all domains, 100,000 visitors, one edge in 200. */
 function factOf(i: number): object {
   const visitor = `cookie:${(i * 7_919) % 100_000}`;
   if (i % 200 === 199) return { type: 'equiv', a: visitor, b: `user:${(i * 7_919) % 50_000}` };
@@ -208,10 +210,10 @@ function factOf(i: number): object {
   return { type: 'pageview', visitor, url: `https://site${page % domains}.example/${page}` };
 }
 
-/** Of a process and its children that have ended. */
+/** CPU time of a process and its ended children. */
 function cpuSecondsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ', 2)[1]?.split(' ') ?? [];
-  const ticksPerSecond = 100; // of /proc on every Linux
+  const ticksPerSecond = 100; // on every Linux
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
 }
 
