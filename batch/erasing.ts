@@ -378,6 +378,7 @@ function notesOf({ dataDir, kafkaBrokers, store }: Config): string[] {
       : [
           `If ${store} keeps versions of objects, those that were replaced or deleted hold the ids until its lifecycle rule for noncurrent versions removes them; this system does not delete there.`,
           'Hosts that do not run remove their copies after they have started again.',
+          'Hosts that run collectors alone follow no views: delete the rejected lines of imports there (rejected/ of the data directory).',
         ]),
     ...(existsSync(damaged)
       ? [`${damaged} holds files that \`swa recover\` has put aside; they may name these ids: delete it.`]

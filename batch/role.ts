@@ -28,6 +28,8 @@ import type { EngineSource } from './tables/contract.js';
 const pollMs = 500;
 const retryDelayMs = 10_000;
 const eraseEveryMs = 2_000;
+/** Likewise where each look sends requests to a store. */
+const eraseSharedEveryMs = 5_000;
 const renewEveryMs = 20_000;
 /** A job, or a required run, is given up after this number of failures; they are in the history of runs. */
 const maxAttempts = 3;
@@ -144,7 +146,7 @@ class BatchRole {
     try {
       await advanceErasures({ config, clock, signal, shared: this.#shared?.erasing });
       this.#askForRuns();
-      this.#eraseAt = performance.now() + eraseEveryMs;
+      this.#eraseAt = performance.now() + (this.#shared === undefined ? eraseEveryMs : eraseSharedEveryMs);
     } catch (error) {
       if (signal.aborted) return;
       this.#eraseAt = performance.now() + retryDelayMs;

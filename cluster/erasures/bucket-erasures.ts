@@ -57,9 +57,11 @@ export class BucketErasures {
 
   /** The same for a sink, which has nothing to do with records. */
   async exchangeOrder(): Promise<void> {
-    const key = await this.#keyThere();
-    if (key === undefined) return; // nothing has been erased yet
-    this.#use(key);
+    if (!this.#hasKey) {
+      const key = await this.#keyThere();
+      if (key === undefined) return; // nothing has been erased yet
+      this.#use(key);
+    }
     await this.#takeOrder();
     await this.#tellAnswer();
   }
