@@ -1,4 +1,4 @@
-/** Processes on hosts of their own, for tests: a Kafka broker and a store are all that they have in common. */
+/** Processes on separate hosts, for tests: they share only a Kafka broker and a store. */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,17 +19,17 @@ import { tempDir } from '../../test/temp-dir.js';
 export const partitions = 2;
 export const secret = 'secret-of-these-tests';
 
-/** For all processes to be up and to have found each other, on a busy machine. */
+/** Deadline for all processes to start and to find each other, on a busy machine. */
 export const startMs = 600_000;
-/** For a batch run, which has the lowest priority of all. */
+/** Deadline of a batch run, which has the lowest priority of all. */
 export const batchMs = 600_000;
-/** Between looks at all that: each asks processes that have other work. */
+/** Interval between checks; each sends requests to processes that have other work. */
 export const pauseMs = 500;
 
 /** `start` is the whole system of one machine. */
 type Role = 'start' | 'collector' | 'sink' | 'speed' | 'batch' | 'query';
 
-/** What says which port a role listens on; a sink and a batch role listen on none. */
+/** The variable that sets a role's port; a sink and a batch role have none. */
 const portKeys: Readonly<Record<Role, string>> = {
   start: 'SWA_HTTP_PORT',
   collector: 'SWA_COLLECTOR_PORT',
@@ -44,7 +44,7 @@ export class HostProcess {
   readonly role: Role;
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Of its endpoint. */
+  /** URL of its endpoint. */
   readonly origin: string;
   #child: ChildProcess | undefined;
 
@@ -63,7 +63,7 @@ export class HostProcess {
     this.#child = this.spawn(this.role);
   }
 
-  /** A command on the data directory. */
+  /** Runs a command on the data directory. */
   spawn(...args: readonly string[]): ChildProcess {
     const stderr = this.env['SWA_LOG_LEVEL'] === 'fatal' ? 'ignore' : 'inherit';
     return this.spawnWith(['ignore', 'ignore', stderr], ...args);
@@ -89,7 +89,7 @@ export class HostProcess {
 
 export interface HostsOptions {
   readonly broker: string;
-  /** The store, and how processes find programs. */
+  /** Configuration of the store, and the PATH of processes. */
   readonly env: Readonly<Record<string, string>>;
   readonly replicas: number;
 }
@@ -100,9 +100,9 @@ export class Hosts {
   readonly speed: readonly HostProcess[];
   readonly query: readonly HostProcess[];
   readonly log: LogWriter;
-  /** Durable. */
+  /** Number of durable facts. */
   facts = 0;
-  /** What the log held when facts were acknowledged, the last minutes. */
+  /** The log's ends at acknowledgements of the last minutes. */
   readonly #acks: { readonly ends: Offsets; readonly at: number }[] = [];
   #feeding: Promise<void> = Promise.resolve();
   #isFeeding = false;
@@ -157,7 +157,7 @@ export class Hosts {
     return hosts;
   }
 
-  /** How old the oldest acknowledged fact was at a time that is not before a cut; 0 where all acknowledged by then are. */
+  /** Age, at a time not before the cut, of the oldest acknowledged fact that is not before the cut; 0 if there is none. */
   missingMs(cut: Readonly<Record<string, number>>, at: number): number {
     const first = this.#acks.find(({ ends }) =>
       Object.entries(ends).some(([name, end]) => end > (cut[name] ?? 0)),
@@ -165,7 +165,7 @@ export class Hosts {
     return first === undefined ? 0 : Math.max(0, at - first.at);
   }
 
-  /** So many facts a second, each of a visitor of its own, until the test ends or `stopFeeding`. */
+  /** Sends this many facts per second, each of a new visitor, until the test ends or `stopFeeding`. */
   feed(perSecond: number): void {
     this.#isFeeding = true;
     this.#feeding = this.#feed(perSecond);
@@ -192,7 +192,7 @@ export class Hosts {
         });
       });
       if (facts.length > 0) await this.log.append(recordsOf(facts));
-      sent += due; // what there was no time for is not made up
+      sent += due; // facts that there was no time for are skipped
       this.facts += facts.length;
       const at = performance.now();
       this.#acks.push({ ends: await this.log.latest(), at });
@@ -201,7 +201,7 @@ export class Hosts {
     }
   }
 
-  /** A batch run from the sink's data directory, published for all. */
+  /** Runs a batch from the sink's data directory and publishes to all hosts. */
   async batch(): Promise<void> {
     const child = this.sink.spawn('batch', 'run');
     const [code] = (await once(child, 'exit')) as [number];
@@ -238,11 +238,11 @@ export interface Asked {
   readonly isLive: boolean;
   readonly cut: Readonly<Record<string, number>>;
   readonly generation: string;
-  /** To be sent with the next question. */
+  /** The cut to send with the next question. */
   readonly seen: string | undefined;
 }
 
-/** Asks for all pageviews. All facts are, each at an offset of its own: the answer must be what its cut says. */
+/** Asks for all pageviews. Every fact is one pageview with its own offset, so the answer must equal the size of its cut. */
 export async function ask(origin: string, seen?: string): Promise<Asked> {
   const day = 86_400_000;
   const from = new Date(Math.floor(Date.now() / day - 1) * day).toISOString();

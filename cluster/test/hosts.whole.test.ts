@@ -23,16 +23,16 @@ const { skip: skipKafka, broker } = suiteBroker();
 const skip = skipKafka === false ? skipS3 : skipKafka;
 const kills = Number(process.env['KILLS'] ?? 2);
 const factsPerSecond = Number(process.env['FACTS'] ?? 200);
-/** Of each of the two clients. */
+/** Interval between questions of each of the two clients. */
 const askEveryMs = Number(process.env['EVERY_MS'] ?? 80);
 /**
- * How old the oldest acknowledged fact may be that a question does not find yet (docs/scaling.md): in half of the answers, and in 99 of 100,
- * while nothing is killed. Wider than what an idle machine shows, and only asserted where a core has no more than `busyLoad` to do: the
- * processes of this test alone make about 4.
+ * Maximum age of the oldest acknowledged fact that an answer lacks (docs/scaling.md), in half of the answers and in 99 of 100, while nothing is
+ * killed. It is larger than on an idle machine, and only asserted if the load per core is at most `busyLoad`: the processes of this test alone cause
+ * about 4.
  */
 const freshMs = { p50: 1_000, p99: 5_000 };
 const busyLoad = 8;
-/** How long questions may fail where each partition has one worker: until the broker has noticed its death, and another one has read the log. */
+/** How long questions may fail if each partition has one worker: until the broker has noticed its death and another worker has read the log. */
 const replayedWithinMs = 60_000;
 
 let moto: TestServer | undefined;
@@ -54,13 +54,13 @@ async function envOf(name: string): Promise<Record<string, string>> {
   };
 }
 
-/** A client that asks both query processes in turn, and holds every answer to what it has seen. */
+/** A client that asks both query processes in turn, and checks every answer against those it has seen. */
 class Client {
   asked = 0;
   readonly failed: string[] = [];
-  /** How long answers stayed away. */
+  /** Times without an answer. */
   readonly gapsMs: number[] = [];
-  /** Of the oldest acknowledged fact that an answer did not hold, when it was asked for; 0 where it held all of them. */
+  /** Age of the oldest acknowledged fact that an answer lacked when it was requested; 0 if it had all of them. */
   readonly missingMs: number[] = [];
   readonly generations = new Set<string>();
   #last: Asked | undefined;
@@ -108,7 +108,7 @@ function quantile(values: readonly number[], q: number): number {
   return Math.round(values.toSorted((a, b) => a - b)[Math.floor(values.length * q)] ?? 0);
 }
 
-/** What a worker is killed in: one after the other. */
+/** The moments at which workers are killed, in turn. */
 const moments = ['steady work', 'hand-over', 'batch run', 'hand-over'] as const;
 
 for (const replicas of [2, 1]) {
@@ -199,7 +199,7 @@ function storeOf({ sink }: Hosts): Promise<Store> {
   return openStoreToRead({ store: SWA_STORE, storeEndpoint: SWA_STORE_ENDPOINT, storeRegion: 'us-east-1' });
 }
 
-/** Until the next generation is being made; returns the worker that leads. */
+/** Waits until the next generation is being made; returns the leader. */
 function untilHandOver(hosts: Hosts, store: Store): Promise<HostProcess> {
   return eventually(
     'a hand-over begins',
@@ -213,7 +213,7 @@ function untilHandOver(hosts: Hosts, store: Store): Promise<HostProcess> {
   );
 }
 
-/** Until the published view serves, and no other is on its way. */
+/** Waits until the published view serves and no other is being made. */
 async function untilServes(hosts: Hosts, store: Store): Promise<void> {
   const { dataDir } = hosts.sink;
   await eventually(
@@ -227,7 +227,7 @@ async function untilServes(hosts: Hosts, store: Store): Promise<void> {
   );
 }
 
-/** Until each worker, as it runs now, can be asked for every partition. */
+/** Waits until each running worker can be asked for every partition. */
 async function untilBothHold(hosts: Hosts, store: Store): Promise<void> {
   const pids = hosts.speed.map(({ pid }) => pid);
   const all = hosts.log.partitions.length;

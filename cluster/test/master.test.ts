@@ -1,4 +1,4 @@
-/** The master dataset in a store: one commit for each number, no fact lost or stored twice, and the same facts on every host. */
+/** The master dataset in a store: each number is committed once, no fact is lost or stored twice, and all hosts have the same facts. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, utimesSync } from 'node:fs';
@@ -47,7 +47,7 @@ test('a sink commits to the store, and an empty host finds the same facts there'
   );
 });
 
-test('of two sinks on one store one commits each number, and the other ends by name', async (t) => {
+test('of two sinks on one store only one commits each number; the other ends with a named error', async (t) => {
   const fixture = await makeFixture(t);
   const store = makeStore();
   await race(fixture, () => store);
@@ -115,7 +115,7 @@ test('a commit writes at most 64 KB beside its facts, with 10,000 files there', 
   assert.equal(read.sha256, head.sha256);
 });
 
-test('what was replaced goes after the grace time, and a writer that slept through it comes too late', async (t) => {
+test('replaced objects are removed after the grace period, and a writer that was suspended meanwhile is refused', async (t) => {
   const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   let now = Date.now();
@@ -123,13 +123,13 @@ test('what was replaced goes after the grace time, and a writer that slept throu
   const appendOne = (i: number): Promise<void> => fixture.append([pageview(i)]);
   await appendOne(0);
   await drain(fixture, host);
-  const sleeper = makeHost(store);
+  const suspended = makeHost(store);
   const session = await SinkSession.open({
-    dataDir: sleeper.dataDir,
+    dataDir: suspended.dataDir,
     log: fixture.log,
     maxRows: 50,
     intervalMs: 50,
-    shared: sleeper.master,
+    shared: suspended.master,
   });
   for (let i = 1; i <= keptManifests + 10; i++) {
     await appendOne(i);
@@ -157,7 +157,7 @@ test('what was replaced goes after the grace time, and a writer that slept throu
   await auditFromStore(fixture, store);
 });
 
-test('manifests that were restored lately hold up the removal of those after them', async (t) => {
+test('recently restored manifests delay the removal of those after them', async (t) => {
   const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   const later = Date.now() + 2 * 86_400_000;
@@ -234,7 +234,7 @@ test('a flipped byte in the store is refused and named', async (t) => {
   assert.equal(existsSync(path), false);
 });
 
-test('the cache holds what it may, and a snapshot that is larger is refused', async (t) => {
+test('the cache stays below its limit, and a larger snapshot is refused', async (t) => {
   const fixture = await makeFixture(t, { partitions: 1 });
   const store = makeStore();
   const host = makeHost(store);

@@ -50,12 +50,12 @@ function factsOf(batch: number, site: string): object[] {
   return [...pageviews, edge];
 }
 
-/** A client that sends a batch until it is acknowledged, wherever facts are to be sent then, and goes on with the next one. */
+/** A client that sends each batch until it is acknowledged, to the current target. */
 class Client {
   /** Acknowledged pageviews by site. */
   readonly acknowledged: Record<string, number> = {};
   attempts = 0;
-  /** How many attempts were not acknowledged. */
+  /** Number of attempts that were not acknowledged. */
   failures = 0;
   target: { readonly origin: string; readonly site: string };
   #isOver = false;
@@ -72,7 +72,7 @@ class Client {
     await this.#done;
   }
 
-  /** From now on facts go there. The last batch before is sent there again, as by a client that has not got the acknowledgement. */
+  /** Changes the target. Sends the last batch to the new target again, like a client that missed the acknowledgement. */
   async moveTo(target: Client['target']): Promise<void> {
     await this.stop();
     const last = this.#last;
@@ -131,7 +131,7 @@ const realtimeSchema = z.object({
   accuracy: z.object({ equivsAfterBatchCut: z.number(), retractionsAfterBatchCut: z.number() }),
 });
 
-/** Whether edges came after the batch view that answers. */
+/** Whether there are edges after the serving batch view. */
 async function hasEdges(origin: string, site: string): Promise<boolean> {
   const response = await fetch(`${origin}/v1/persons/user:${site}-0`);
   if (response.status === 503) return true;
@@ -150,7 +150,7 @@ const questions = (site: string): string[] => [
   ...[0, 3, 6, 21].map((id) => `/v1/persons/user:${site}-${id}`),
 ];
 
-/** `through` says to when a bounce rate reaches: to the time of the batch run. */
+/** `through` is the time until which a bounce rate is known: that of the batch run. */
 const answerSchema = z.looseObject({
   data: z
     .looseObject({})
@@ -158,7 +158,7 @@ const answerSchema = z.looseObject({
     .optional(),
 });
 
-/** What is answered, without what says when and from what it was. */
+/** Answers without the fields that depend on time or on the generation. */
 async function answersOf(origin: string, site: string): Promise<unknown[]> {
   const answers: unknown[] = [];
   for (const path of questions(site)) {
@@ -168,7 +168,7 @@ async function answersOf(origin: string, site: string): Promise<unknown[]> {
         const response = await fetch(`${origin}${path}`);
         const { data, ...rest } = answerSchema.parse(await response.json());
         if (process.env['SHOW'] !== undefined && response.status === 503) console.error(path, rest);
-        return response.status === 503 ? undefined : [path, response.status, data]; // asked again, as its header says
+        return response.status === 503 ? undefined : [path, response.status, data]; // retried, as its header asks
       },
       startMs,
       pauseMs,
@@ -284,7 +284,7 @@ test(
         startMs,
         pauseMs,
       );
-    await run(sink, 'batch', 'run'); // edges that came after the last one widen the bounds of all answers
+    await run(sink, 'batch', 'run'); // edges after the last run widen the bounds of all answers
     await eventually('it serves', async () => !(await hasEdges(query.origin, stayed)), startMs, pauseMs);
     assert.deepEqual(await answersOf(query.origin, stayed), answered);
     t.diagnostic(

@@ -1,4 +1,4 @@
-/** What hosts agree on through the store: who is there, who leads, which generation serves, and who keeps a partition. */
+/** What hosts agree on through the store: members, the leader, the serving generation, and who keeps a partition. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,7 +45,7 @@ async function pointersOf(t: TestContext, store: Store, nodes: Nodes): Promise<S
   return pointers;
 }
 
-/** Of some workers, those that lead. */
+/** Indexes of the workers that lead. */
 function leading(...workers: readonly StorePointers[]): number[] {
   return workers.flatMap((worker, i) => (worker.leads(true) ? [i] : []));
 }
@@ -62,7 +62,7 @@ test('a node that closes while a change waits to be announced leaves no announce
   assert.equal(await store.get('nodes/speed-a.json'), undefined);
 });
 
-test('who announces itself is known to all, with what it says last; who dies without a word expires', async (t) => {
+test('a node that announces itself is known to all with its latest state; one that dies silently expires', async (t) => {
   const store = makeStore();
   const watched = watch(store);
   let isDead = false;
@@ -108,7 +108,7 @@ test('one of several workers leads; another takes over when it is gone, and what
   assert.equal((await readServing(store))?.pointer.serving, v2);
 });
 
-test('a hand-over waits for query processes that live and lack the batch view, and for no dead one', async (t) => {
+test('a hand-over waits for live query processes that lack the batch view, but not for dead ones', async (t) => {
   const store = makeStore();
   const node = await nodeOf(t, store, 'speed-a');
   const worker = await pointersOf(t, store, node);
@@ -128,7 +128,7 @@ test('a hand-over waits for query processes that live and lack the batch view, a
   await eventually('none is waited for', () => worker.write({ partitions, serving: v2, next: undefined }));
 });
 
-test('a hand-over waits until each living worker that serves a partition is ready in the next generation, and for no dead one', async (t) => {
+test('a hand-over waits until each live worker that serves a partition is ready in the next generation, but not for dead ones', async (t) => {
   const store = makeStore();
   const [a, b] = [await nodeOf(t, store, 'speed-a'), await nodeOf(t, store, 'speed-b')];
   const worker = await pointersOf(t, store, a);
@@ -150,7 +150,7 @@ test('a hand-over waits until each living worker that serves a partition is read
   await eventually('a dead one is not waited for', () => worker.write(to));
 });
 
-test('a partition that was given to other workers is kept until as many as are wanted can be asked', () => {
+test('a partition assigned to other workers is kept until enough of them can be asked', () => {
   let assigned: PartitionName[] = ['pageviews/0', 'equivs/0'];
   const holders = new Map<PartitionName, number>();
   const ofLog: Share = { kind: 'moving', partitions: () => assigned, leave: () => Promise.resolve() };
@@ -193,7 +193,7 @@ test('swa status shows the workers and query processes of all hosts, who leads, 
   );
 });
 
-test('a worker that would be read over HTTP without a secret, or without log and store in common, is refused', async () => {
+test('a worker that would be read over HTTP without a secret, or without a shared log and store, is refused', async () => {
   const refused: [Partial<Config>, RegExp][] = [
     [{ speedReplicas: 2 }, /SWA_SPEED_REPLICAS is set, but SWA_SPEED_SECRET is empty/],
     [{ speedUrl: 'http://a:1' }, /SWA_SPEED_URL is set, but SWA_SPEED_SECRET is empty/],

@@ -33,7 +33,7 @@ export class Publisher {
     );
   }
 
-  /** A view that counts so many more pageviews of the home page; not published to other hosts. */
+  /** Builds a view with `more` pageviews of the home page than the last one; not published to other hosts. */
   async build(more: number): Promise<ViewMeta> {
     const { fixture } = this;
     const { config, clock } = fixture.context;

@@ -1,4 +1,4 @@
-/** The realtime view over HTTP: what a query process on another host reads of it is what one beside the stores reads. */
+/** The realtime view over HTTP: a query process on another host reads the same as one beside the stores. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SwaError } from '../../lib/errors/errors.js';
@@ -177,7 +177,7 @@ test(`two workers asked over HTTP: cells, listings, edges and cut are those of t
   }
 });
 
-test('a snapshot stays what it was while facts come, and one that is given back is gone', async (t) => {
+test('a snapshot does not change while facts arrive, and a released one is gone', async (t) => {
   const { harness, remote } = await two(t);
   harness.start();
   await harness.append(pageview('cookie:1', 'https://a.example/'));
@@ -206,7 +206,7 @@ test('a snapshot stays what it was while facts come, and one that is given back 
   after.release();
 });
 
-test('what was fetched ahead is read in parts, as for a series, without asking again', async (t) => {
+test('prefetched cells are read in parts, as for a series, without another request', async (t) => {
   const { harness, workers, remote } = await two(t);
   harness.start();
   await harness.append(pageview('cookie:1', 'https://a.example/'));
@@ -223,7 +223,7 @@ test('what was fetched ahead is read in parts, as for a series, without asking a
   }
 });
 
-test('a worker is asked with the secret of the cluster only', async (t) => {
+test('a worker only answers requests with the secret of the cluster', async (t) => {
   const { harness, workers } = await two(t);
   harness.start();
   await harness.untilCaughtUp(genesis);
@@ -238,7 +238,7 @@ test('a worker is asked with the secret of the cluster only', async (t) => {
   assert.equal(await new WorkerClient(url, secret).open(genesis, workers.held[1] ?? [], 1_000), undefined);
 });
 
-test('with two replicas a dead one is passed over; without, the error is named; no cut goes back', async (t) => {
+test('with two replicas a dead one is skipped; without, the error is named; no cut goes back', async (t) => {
   const { harness, workers, remote } = await two(t);
   workers.held[0] = [...harness.log.partitions];
   workers.held[1] = [...harness.log.partitions];
@@ -258,8 +258,8 @@ test('with two replicas a dead one is passed over; without, the error is named; 
   await assert.rejects(remote.snapshot(), { code: 'speed.failed', retryable: true });
 });
 
-/** Says that it is as far as it is told to be; undefined stands for a dead one. */
-class ToldWorker extends WorkerClient {
+/** A worker at a given position; undefined for a dead one. */
+class FakeWorker extends WorkerClient {
   next: number | undefined = 0;
 
   override open(): ReturnType<WorkerClient['open']> {
@@ -285,8 +285,8 @@ class ToldWorker extends WorkerClient {
   }
 }
 
-test('a replica that is behind what was answered is waited for when the other one dies', async () => {
-  const [a, b] = [new ToldWorker('http://a', secret), new ToldWorker('http://b', secret)];
+test('when one replica dies, the other is waited for if it is behind the last answer', async () => {
+  const [a, b] = [new FakeWorker('http://a', secret), new FakeWorker('http://b', secret)];
   const remote = new RemoteRealtime({
     serving: () => ({ generation: genesis, partitions: ['pageviews/0'] }),
     holders: () => [a, b],

@@ -1,4 +1,4 @@
-/** Several hosts and what they share, for tests: a store, and data directories that have nothing else in common. */
+/** Several hosts for tests: data directories that share only a store. */
 import { systemClock } from '../../lib/time/clock.js';
 import { openDataDir } from '../../lib/files/data-dir.js';
 import { contextOf } from '../../master-data/test/fixture.js';
@@ -18,7 +18,7 @@ export interface Host extends RoleContext {
   readonly master: BucketMaster;
 }
 
-/** A data directory of its own, and the store. */
+/** Makes a host: a new data directory on the store. */
 export function makeHost(store: Store, change: Partial<BucketMasterOptions> = {}): Host {
   const dataDir = tempDir('host');
   const context = contextOf(dataDir, { store: store.url, sinkMaxRows: 50 });
@@ -35,11 +35,11 @@ export function openMaster(
 }
 
 export interface Watched extends Store {
-  /** Called before and after each write: what it throws, the writer gets. */
+  /** Called before and after each write; its errors are thrown to the writer. */
   onWrite: (key: string, sizeBytes: number, when: 'before' | 'after') => void | Promise<void>;
 }
 
-/** The same store, with every write seen. */
+/** Wraps a store so that every write can be observed. */
 export function watch(store: Store): Watched {
   const seen = async <T>(key: string, sizeBytes: number, write: () => Promise<T>): Promise<T> => {
     await watched.onWrite(key, sizeBytes, 'before');

@@ -13,7 +13,7 @@ export async function drain(fixture: Fixture, host: Host): Promise<void> {
   await drainLogToMaster(host, { log: fixture.log, shared: host.master });
 }
 
-/** What an empty host finds: every offset below the cut once, and no more. */
+/** Checks from an empty host that every offset below the cut is stored exactly once. */
 export async function auditFromStore(fixture: Fixture, store: Store): Promise<Host> {
   const host = makeHost(store);
   await host.master.pull();
@@ -46,7 +46,7 @@ export async function race(fixture: Fixture, open: () => Store): Promise<void> {
   assert.match(lost[0].message, /manifest \d+ of (pageviews|equivs)\/\d+ was committed by another sink/);
   for (const session of sessions) await session.close();
   await auditFromStore(fixture, open());
-  // Who lost goes on from what was committed.
+  // The loser continues from the committed state.
   await fixture.append(Array.from({ length: 10 }, (_, i) => pageview(2_000 + i)));
   for (const host of hosts) await drain(fixture, host);
   await auditFromStore(fixture, open());

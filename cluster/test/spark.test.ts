@@ -1,4 +1,4 @@
-/** What is around a job of Spark, with a program in its place that only talks; test/spark/ has the real one. */
+/** What surrounds a Spark job, with a script instead of Spark; test/spark/ uses the real one. */
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -33,7 +33,7 @@ const pageview = {
 const inTwoDays = (): number => Date.now() + 2 * 86_400_000;
 
 /** A data directory with a fact and an empty view, and a shell script as its spark-submit. */
-async function houseWith(script: string): Promise<Config> {
+async function configWith(script: string): Promise<Config> {
   const program = join(tempDir('submit'), 'spark-submit');
   writeFileSync(program, `#!/bin/sh\n${script}\n`);
   chmodSync(program, 0o755);
@@ -65,8 +65,8 @@ function run(
   });
 }
 
-test('what Spark tells reaches the run: its steps and tasks, and why it failed', async () => {
-  const config = await houseWith(`
+test('messages of Spark reach the run: its steps and tasks, and why it failed', async () => {
+  const config = await configWith(`
     echo 'WARN something of Java'
     echo '{"step": "persons", "done": 0, "of": 0}'
     echo '{"done": 3, "of": 8}'
@@ -95,8 +95,8 @@ test('what Spark tells reaches the run: its steps and tasks, and why it failed',
   assert.match(log, /Traceback/);
 });
 
-test('a Spark that ends without a word, or is not there, is named with what it said last', async () => {
-  const config = await houseWith('echo one; echo two; exit 3');
+test('if Spark ends without a message, or is missing, the error contains its last lines', async () => {
+  const config = await configWith('echo one; echo two; exit 3');
   await assert.rejects(run(config), /spark-submit ended with exit code 3; one; two/);
   await assert.rejects(run({ ...config, sparkSubmit: ['/no/such/spark-submit'] }), (error: SwaError) => {
     assert.match(error.message, /'\/no\/such\/spark-submit' could not be started/);
@@ -105,11 +105,11 @@ test('a Spark that ends without a word, or is not there, is named with what it s
   });
 });
 
-test('a run that is to end ends all processes of its Spark', { timeout: 60_000 }, async (t) => {
+test('an aborted run ends all processes of its Spark', { timeout: 60_000 }, async (t) => {
   const pidFile = join(tempDir('pid'), 'pid');
   const pidOf = (): number => Number(readFileSync(pidFile, 'utf8'));
   t.after(() => isAlive(pidOf()) && process.kill(pidOf(), 'SIGKILL'));
-  const config = await houseWith(
+  const config = await configWith(
     `sleep 600 & echo $! > ${pidFile}; echo '{"step": "facts", "done": 0, "of": 0}'; wait`,
   );
   const stop = new AbortController();
@@ -134,7 +134,7 @@ test('rules tables and the job lie in the store while Spark works, the master da
       excluded: { path: file('excluded.parquet'), columns: [] },
     },
     out: join(dir, 'tables'),
-  } as unknown as Job; // what is of no account here is left out
+  } as unknown as Job; // fields that do not matter here are left out
   const storage = new StoreJobStorage(shared, inTwoDays);
   const at = await storage.put(job, join(dir, 'engine'));
   const prefix = at.slice(0, -'job.json'.length);
@@ -159,7 +159,7 @@ test('rules tables and the job lie in the store while Spark works, the master da
   assert.deepEqual(await listAll(shared, 'work/'), []);
 });
 
-/** A process that has ended may wait for its parent to hear of it. */
+/** An ended process may still be a zombie. */
 function isAlive(pid: number): boolean {
   const path = `/proc/${pid}/status`;
   return existsSync(path) && !/^State:\s+Z/m.test(readFileSync(path, 'utf8'));

@@ -1,4 +1,4 @@
-/** Services do what every store must do, moto and, where it is installed, gofakes3; and what a store over a network must outlive. */
+/** Services pass the conformance tests (moto and, if installed, gofakes3), and the client survives faults of the network. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -63,8 +63,8 @@ describe('a store over a network', { skip: skipS3 }, () => {
       retries: { attempts: 4, firstPauseMs: 5, maxPauseMs: 20 },
       ...change,
     });
-  /** Harms the first `count` requests. */
-  const harm = (count: number, fault: ReturnType<Proxy['fault']>): void => {
+  /** Injects a fault into the first `count` requests. */
+  const injectFaults = (count: number, fault: ReturnType<Proxy['fault']>): void => {
     let left = count;
     proxy.fault = () => (left-- > 0 ? fault : undefined);
   };
@@ -78,9 +78,9 @@ describe('a store over a network', { skip: skipS3 }, () => {
         () => listAll(store, 'failing'),
         () => store.delete(`failing-${fault}`),
       ].entries()) {
-        harm(3, fault);
+        injectFaults(3, fault);
         assert.ok(i === 3 || (await work()) !== undefined);
-        harm(4, fault);
+        injectFaults(4, fault);
         await assert.rejects(work(), { code: 'store.unavailable', retryable: true });
       }
       store.close();
@@ -88,10 +88,10 @@ describe('a store over a network', { skip: skipS3 }, () => {
 
   test('a write whose answer was lost is known as our own', async () => {
     const store = open();
-    harm(2, 'lose answer');
+    injectFaults(2, 'lose answer');
     const first = await store.putIfAbsent('lost', Buffer.from('1'));
     assert.ok(first !== undefined);
-    harm(2, 'lose answer');
+    injectFaults(2, 'lose answer');
     const second = await store.putIfMatch('lost', Buffer.from('2'), first);
     assert.equal((await store.get('lost'))?.etag, second);
     store.close();
@@ -100,7 +100,7 @@ describe('a store over a network', { skip: skipS3 }, () => {
   test('the same content of another writer is not taken for our own', async () => {
     const store = open();
     await store.putIfAbsent('theirs', Buffer.from('1'));
-    harm(1, 'drop');
+    injectFaults(1, 'drop');
     assert.equal(await store.putIfAbsent('theirs', Buffer.from('1')), undefined);
     store.close();
   });
@@ -109,7 +109,7 @@ describe('a store over a network', { skip: skipS3 }, () => {
     const store = open({ timeoutMs: 100 });
     proxy.fault = ({ method }) => (method === 'GET' ? { delayMs: 5_000 } : undefined);
     await assert.rejects(store.get('slow'), { code: 'store.unavailable' });
-    harm(1, { delayMs: 5_000 });
+    injectFaults(1, { delayMs: 5_000 });
     assert.equal(await store.get('slow'), undefined);
     store.close();
   });

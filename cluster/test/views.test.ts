@@ -15,7 +15,7 @@ import { startFollower } from '../views/follower.js';
 import { makeHost, makeStore } from './shared-store.js';
 import { Publisher, viewsOf } from './publisher.js';
 
-test('an empty host has the view that serves, follows, and lets old ones go', async (t) => {
+test('an empty host fetches the serving view, follows, and removes old ones', async (t) => {
   const store = makeStore();
   let now = Date.now();
   const publisher = await Publisher.make(t, store, { clock: () => now });
@@ -66,7 +66,7 @@ test('a view that lacks facts of the one that serves is not published', async (t
   await publisher.views.publish(second);
 });
 
-test('a flipped byte in the store is refused and named, and the view before goes on', async (t) => {
+test('a flipped byte in the store is refused and named, and the previous view keeps serving', async (t) => {
   const store = makeStore();
   const publisher = await Publisher.make(t, store);
   const first = await publisher.publish(3);

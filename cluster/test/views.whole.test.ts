@@ -24,7 +24,7 @@ const answerSchema = z.object({
   }),
 });
 
-/** A query process on a host of its own, and a client that asks it without end. */
+/** A query process on its own host, and a client that asks it continuously. */
 class QueryHost {
   readonly dataDir: string;
   readonly problems: string[] = [];
@@ -54,14 +54,14 @@ class QueryHost {
       child.kill('SIGKILL');
       await exited;
     });
-    const said: string[] = [];
+    const output: string[] = [];
     this.#url = await new Promise<string>((resolve, reject) => {
       createInterface(child.stderr).on('line', (line) => {
-        said.push(line);
+        output.push(line);
         const [, url] = /"url":"(http[^"]+)"/.exec(line) ?? [];
         if (url !== undefined) resolve(url);
       });
-      void exited.then(() => reject(new Error(said.join('\n'))));
+      void exited.then(() => reject(new Error(output.join('\n'))));
     });
   }
 
@@ -85,7 +85,7 @@ class QueryHost {
     return generation;
   }
 
-  async askOn(counts: ReadonlyMap<string, number>): Promise<void> {
+  async keepAsking(counts: ReadonlyMap<string, number>): Promise<void> {
     while (this.#asking) {
       await this.ask(counts);
       await sleep(2);
@@ -123,7 +123,7 @@ describe('query processes that have a bucket in common and nothing else', { skip
       symlinkSync(join(publisher.fixture.dataDir, 'log'), join(dataDir, 'log')); // where Kafka would be
     }
     await Promise.all(hosts.map((host) => host.start(t, env)));
-    const asking = hosts.map((host) => host.askOn(publisher.counts));
+    const asking = hosts.map((host) => host.keepAsking(publisher.counts));
     let last = '';
     for (let i = 0; i < 20; i++) last = (await publisher.publish(1 + i)).id;
     for (const host of hosts) await eventually('the last view', async () => host.seen.has(last) || undefined);
