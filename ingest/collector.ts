@@ -99,11 +99,13 @@ async function takeFromPage(
   // With an Authorization header, the body is not searched for a browser key.
   if (keyInQuery === undefined && request.headers.authorization !== undefined) return undefined;
   if (keyInQuery === undefined && !mayCarryKey(text)) return undefined;
-  if (Buffer.byteLength(text) > browserBodyBytes) throw tooLargeForPage();
+  const isTooLarge = Buffer.byteLength(text) > browserBodyBytes;
+  if (keyInQuery !== undefined && isTooLarge) throw tooLargeForPage();
   const parsed = parseJson(text);
   const value = parsed.kind === 'fact' ? parsed.value : undefined;
   const key = keyInQuery ?? browserEvents.keyIn(value);
   if (key === undefined) return undefined;
+  if (isTooLarge) throw tooLargeForPage();
   if (parsed.kind === 'refused') throw invalidBody(parsed.reason);
   return browserEvents.take(exchange, key, value);
 }
@@ -111,7 +113,7 @@ async function takeFromPage(
 /** Maximum body of a request with a browser key: the limit of browsers for sendBeacon(). */
 const browserBodyBytes = 65_536;
 
-/** Whether the body may hold a browser key. Large bodies are not parsed: pages do not send them. */
+/** Whether the body may hold a browser key. Large bodies, by characters, are not parsed: pages do not send them. */
 function mayCarryKey(text: string): boolean {
   return text.length <= browserBodyBytes && text.trimStart().startsWith('{');
 }

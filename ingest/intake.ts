@@ -83,6 +83,7 @@ export class Intake {
     const receivedAt = clock();
     const records: NewRecord[] = [];
     const rejected: { index: number; reason: string }[] = [];
+    const rejectedFields: string[] = [];
     const warnings: (Warning & { readonly index: number })[] = [];
     let moreWarnings = 0;
     let sliceEndsAt = performance.now() + sliceMs;
@@ -94,7 +95,7 @@ export class Intake {
       const outcome = allowed(outcomeOf(candidate, receivedAt, urls, defaults), rights);
       if (!outcome.ok) {
         rejected.push({ index, reason: outcome.reason });
-        countByName(counters.rejectedByField, outcome.field);
+        rejectedFields.push(outcome.field);
         continue;
       }
       if (outcome.fact !== undefined) records.push(encodeRecord(outcome.fact, urls));
@@ -102,8 +103,9 @@ export class Intake {
         if (warnings.length < maxWarnings) warnings.push({ index, ...warning });
         else moreWarnings++;
     }
+    await this.#append(records); // if it fails, the client sends all of them again: nothing is counted
     counters.rejected += rejected.length;
-    await this.#append(records);
+    for (const field of rejectedFields) countByName(counters.rejectedByField, field);
     counters.accepted += records.length;
     counters.warnings += warnings.length + moreWarnings;
     return {

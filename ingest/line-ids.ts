@@ -18,7 +18,7 @@ import { RecentTable } from '../lib/memory/recent-table.js';
 /** At least this many lines are remembered, and at most twice as many: about 20 MB outside the garbage-collected heap. */
 const rememberedLines = 2 ** 18;
 
-/** Number of words of a digest in the table: 4 words of 30 bits, so 120 bits of the SHA-1. */
+/** Number of words of a digest in the table: the first 128 bits of the SHA-1. */
 export const digestWords = 4;
 
 export class LineIds {
@@ -68,7 +68,7 @@ export function digestOfFact(fact: Fact): string {
 
 /** Writes the words of a digest to `words`, from `at` on. */
 export function putDigest(digest: string, words: Int32Array, at: number): void {
-  for (let i = 0; i < digestWords; i++) words[at + i] = wordAt(digest, 5 * i);
+  for (let i = 0; i < digestWords; i++) words[at + i] = wordAt(digest, 32 * i);
 }
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -76,9 +76,12 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const sixBits = new Int32Array(128);
 for (let value = 0; value < alphabet.length; value++) sixBits[alphabet.charCodeAt(value)] = value;
 
-/** Five base64url characters as a 30-bit number. */
-function wordAt(text: string, from: number): number {
+/** The 32 bits from an even bit on, of a text in base64url. */
+function wordAt(text: string, bit: number): number {
+  const from = Math.floor(bit / 6);
+  const skipped = bit % 6;
   let word = 0;
   for (let at = from; at < from + 5; at++) word = (word << 6) | (sixBits[text.charCodeAt(at)] ?? 0);
-  return word;
+  const last = sixBits[text.charCodeAt(from + 5)] ?? 0;
+  return (word << (2 + skipped)) | (last >>> (4 - skipped));
 }

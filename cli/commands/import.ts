@@ -89,10 +89,15 @@ async function runImport(paths: readonly string[], flags: ImportFlags, config: C
   const format = await formatOfLogs(stored, key);
   const maxReject = percentOf(flags.maxReject);
   const isFollowing = flags.follow === true;
-  if (
-    isFollowing &&
-    (paths.length !== 1 || paths[0] === '-' || flags.dryRun === true || format.rows !== undefined)
-  )
+  if (isFollowing && format.rows !== undefined)
+    throw new SwaError(
+      'usage.invalid',
+      `--follow reads logs line by line; format '${flags.format ?? 'auto'}' is a table`,
+      {
+        hint: 'import the file again when it has grown: rows that were imported before are recognized',
+      },
+    );
+  if (isFollowing && (paths.length !== 1 || paths[0] === '-' || flags.dryRun === true))
     throw new SwaError(
       'usage.invalid',
       '--follow takes exactly one log file and cannot be combined with --dry-run',

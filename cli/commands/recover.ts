@@ -13,6 +13,7 @@ import { SwaError } from '../../lib/errors/errors.js';
 import { makeDirDurable } from '../../lib/files/durable.js';
 import { OwnerLock } from '../../lib/files/owner-lock.js';
 import { logLockPath } from '../../log/open-log.js';
+import { namesIn } from '../../log/stored.js';
 import { sinkLockPath } from '../../master-data/layout.js';
 import { recoverDataDir, type Recovery } from '../recovery.js';
 
@@ -71,8 +72,16 @@ function takeLocks(config: Config): OwnerLock[] {
   const { dataDir } = config;
   makeDirDurable(roomOf(dataDir, 'locks'));
   const paths = [logLockPath(dataDir), sinkLockPath(dataDir), batchLockPath(dataDir)];
-  const speed = join(roomOf(dataDir, 'locks'), 'speed-pageviews-0.lock');
-  return [...paths, speed].map((path) => OwnerLock.acquire(path, 'recover'));
+  const partitions = namesIn(roomOf(dataDir, 'locks')).filter((name) => /^speed-.*\.lock$/.test(name));
+  const speed = partitions.map((name) => join(roomOf(dataDir, 'locks'), name));
+  const held: OwnerLock[] = [];
+  try {
+    for (const path of [...paths, ...speed]) held.push(OwnerLock.acquire(path, 'recover'));
+  } catch (error) {
+    for (const lock of held) lock.release();
+    throw error;
+  }
+  return held;
 }
 
 function describe({ steps, later }: Recovery): string {

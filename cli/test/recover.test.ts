@@ -14,6 +14,8 @@ import { drainLogToMaster } from '../../master-data/role.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { verifyMaster } from '../../master-data/audit.js';
 import { readCurrent } from '../../serving/current.js';
+import { OwnerLock } from '../../lib/files/owner-lock.js';
+import { setUp } from './swa-command.js';
 import { recoverDataDir, type Recovery } from '../recovery.js';
 import { append } from './appended-facts.js';
 import { tempDir } from '../../test/temp-dir.js';
@@ -239,4 +241,23 @@ test('views, CURRENT, holds, job queues, format', async () => {
   assert.ok(readCurrent(copy.dataDir) < current, 'the one before serves');
   await openJobQueue(copy.dataDir, 'import', systemClock).close();
   await assertGoesOn(copy, all);
+});
+
+test('a speed worker of any partition keeps `swa recover --yes` out', async () => {
+  const { swa, dir, dataDir } = setUp();
+  const facts = join(dir, 'facts.ndjson');
+  writeFileSync(
+    facts,
+    '{"type":"pageview","visitor":"user:1","url":"https://e.org/","timestamp":1767225600000}',
+  );
+  assert.equal((await swa(['import', facts])).code, 0);
+  const lock = OwnerLock.acquire(join(dataDir, 'locks', 'speed-pageviews-3.lock'), 'speed worker 1');
+  try {
+    const { code, stderr } = await swa(['recover', '--yes']);
+    assert.equal(code, 1);
+    assert.match(stderr, /speed worker 1/);
+  } finally {
+    lock.release();
+  }
+  assert.equal((await swa(['recover', '--yes'])).code, 0);
 });

@@ -211,11 +211,12 @@ test('with keys exclusions are taken from admin alone; what comes with them goes
 test('a log that cannot take more means 503 with Retry-After, and nothing counts as accepted', async () => {
   const { post, log, counters, records } = await serve();
   log.refuse = true;
-  const response = await post(JSON.stringify(view));
+  const response = await post(JSON.stringify([view, { type: 'pageview' }]));
   assert.equal(response.status, 503);
   assert.equal(response.headers.get('retry-after'), '1');
   assert.match(((await response.json()) as { type: string }).type, /log-unavailable$/);
   assert.deepEqual([counters.accepted, counters.unavailable, records.length], [0, 1, 0]);
+  assert.deepEqual([counters.rejected, counters.rejectedByField.size], [0, 0], 'it will be sent again');
   log.refuse = false;
   assert.equal((await post(JSON.stringify(view))).status, 202);
 });

@@ -44,6 +44,26 @@ test('a page sends with its site’s key in the query or the body, as a beacon d
   }
 });
 
+test('the limit of a page’s body is for bodies with a browser key alone', async (t) => {
+  const { origin, facts } = await serveSites(t);
+  const line = JSON.stringify({
+    ...view,
+    visitor: 'user:1',
+    referrer: `https://www.shop.example/${'ä'.repeat(1_000)}`,
+  });
+  const body = Array.from({ length: 55 }, () => line).join('\n');
+  assert.ok(body.length < 65_536 && Buffer.byteLength(body) > 65_536);
+  const post = (text: string, type: string): Promise<Response> =>
+    fetch(`${origin}/v1/events`, { method: 'POST', body: text, headers: { 'Content-Type': type } });
+  assert.equal((await post(body, 'application/x-ndjson')).status, 202);
+  assert.equal(facts().length, 55);
+  const keyed = JSON.stringify({
+    key: shop.key,
+    events: Array.from({ length: 55 }, () => JSON.parse(line) as object),
+  });
+  assert.equal((await post(keyed, 'text/plain')).status, 413);
+});
+
 test('a key writes its own site alone, from its own pages', async (t) => {
   const { send, facts } = await serveSites(t, undefined, { apiKeys });
   const other = await send({ ...view, key: shop.key, url: 'https://news.example/a' });
