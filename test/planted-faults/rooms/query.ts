@@ -172,6 +172,11 @@ export const queryFaults: readonly PlantedFault[] = [
     ),
   ),
   fault(
+    'visits',
+    'visits are compared with those of the range itself',
+    edit('query/answers/visits.ts', 'cellsIn(batch, domain, earlierRange)', 'cellsIn(batch, domain, range)'),
+  ),
+  fault(
     'breakdown',
     'a value that was pushed out of the list is forgotten',
     edit(
