@@ -10,8 +10,8 @@ export const ingestFaults: readonly PlantedFault[] = [
     '202 is sent before the facts are durable',
     edit(
       'ingest/intake.ts',
-      '    await this.#append(records);\n',
-      '    void this.#append(records).catch(() => undefined);\n',
+      '    await this.#append(records);',
+      '    void this.#append(records).catch(() => undefined);',
     ),
   ),
   fault(
