@@ -36,7 +36,11 @@ export const batchFaults: readonly PlantedFault[] = [
   fault(
     'erasing',
     'old edges stay in the log',
-    edit('facts/erased-record.ts', ' || (fact.timestamp < olderThan && edges.has(fact))', ''),
+    edit(
+      'facts/erased-record.ts',
+      'fact.timestamp < olderThan && edges.has(fact)',
+      'edges.isEmpty && edges.has(fact)',
+    ),
   ),
   fault(
     'run-lock',

@@ -41,7 +41,11 @@ export const clusterFaults: readonly PlantedFault[] = [
   fault(
     'erasing',
     'each host hashes erased ids with a key of its own',
-    edit('cluster/erasures/bucket-erasures.ts', 'useSharedKey(this.#dataDir, key);', ''),
+    edit(
+      'cluster/erasures/bucket-erasures.ts',
+      'useSharedKey(this.#dataDir, key);',
+      'if (key.length === 0) useSharedKey(this.#dataDir, key);',
+    ),
   ),
   fault(
     'spark',
