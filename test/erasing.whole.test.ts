@@ -6,24 +6,10 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { idsOfPersonNow } from '../cli/persons.js';
 import { rollBack } from '../serving/store.js';
+import { edge, ids, question, view, views } from './erased-facts.js';
 import { eventually } from './eventually.js';
 import { findTexts } from './find-ids.js';
 import { runBatch, startTestSystem, untilAllCounted } from './running-system.js';
-
-const day = Date.UTC(2026, 4, 10);
-const question = '/v1/uniques?domain=example.org&from=2026-05-10&to=2026-05-11';
-const ids = ['cookie:erased-1', 'cookie:erased-2', 'user:erased'];
-
-const view = (visitor: string, i: number): object => ({
-  type: 'pageview',
-  visitor,
-  url: `https://example.org/${i % 3}`,
-  timestamp: day + i * 60_000,
-  eventId: `${visitor}-${i}`,
-});
-const edge = (a: string, b: string): object => ({ type: 'equiv', a, b, timestamp: day });
-const facts = (): object[] =>
-  Array.from({ length: 60 }, (_, i) => view([...ids, 'cookie:2', 'cookie:3', 'user:4'][i % 6] ?? '', i));
 
 const erasureSchema = z.looseObject({ id: z.string(), state: z.string(), ids: z.number() });
 
@@ -35,11 +21,11 @@ test('a person is erased from answers and files of a running system', async (t) 
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     });
-  await swa.send([...facts(), edge(ids[0] ?? '', ids[2] ?? ''), edge('cookie:2', 'user:4')]);
+  await swa.send([...views(0), edge(ids[0], ids[2]), edge('cookie:2', 'user:4')]);
   await untilAllCounted(swa);
   const first = await runBatch(swa);
   // After the cut: the edges stand in the realtime stores, and live identity knows them.
-  await swa.send([edge(ids[1] ?? '', ids[2] ?? ''), edge('cookie:3', 'user:4'), view(ids[1] ?? '', 99)]);
+  await swa.send([edge(ids[1], ids[2]), edge('cookie:3', 'user:4'), view(ids[1], 99)]);
   await untilAllCounted(swa);
   const { dataDir } = swa.config;
   writeFileSync(join(dataDir, 'rejected', 'some.ndjson'), `{"line":"${ids[0]}"}\n`);
@@ -48,7 +34,7 @@ test('a person is erased from answers and files of a running system', async (t) 
     before.some((file) => file.startsWith('speed/')) && before.some((file) => file.startsWith('log/')),
   );
 
-  const { ids: told, asOf } = await idsOfPersonNow(swa.config, ids[0] ?? '');
+  const { ids: told, asOf } = await idsOfPersonNow(swa.config, ids[0]);
   assert.deepEqual([told.toSorted(), asOf], [ids.toSorted(), 'now'], 'what `swa erase` shows');
   const preview = await post({ person: ids[0], preview: true });
   assert.deepEqual(await preview.json(), { ids: ids.toSorted(), warning: null });
@@ -72,7 +58,7 @@ test('a person is erased from answers and files of a running system', async (t) 
     code: /view\.(missing|refused)/,
   });
 
-  await swa.send([...facts(), edge(ids[0] ?? '', 'cookie:2')]);
+  await swa.send([...views(0), edge(ids[0], 'cookie:2')]);
   await untilAllCounted(swa);
   assert.equal((await swa.ask(question)).data.visitors, 1, 'facts that come again count nothing');
   await runBatch(swa);

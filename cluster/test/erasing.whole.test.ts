@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { z } from 'zod';
+import { edge, ids, question, view, views } from '../../test/erased-facts.js';
 import { eventually } from '../../test/eventually.js';
 import { findTexts } from '../../test/find-ids.js';
 import { suiteBroker } from '../../test/kafka/suite-broker.js';
@@ -27,22 +28,6 @@ before(async () => {
   if (skipS3 === false) moto = await startMoto();
 });
 after(() => moto?.close());
-
-const day = Date.UTC(2026, 4, 10);
-const question = '/v1/uniques?domain=example.org&from=2026-05-10&to=2026-05-11';
-const ids = ['cookie:erased-1', 'cookie:erased-2', 'user:erased'] as const;
-
-const view = (visitor: string, i: number): object => ({
-  type: 'pageview',
-  visitor,
-  url: `https://example.org/${i % 3}`,
-  timestamp: day + i * 60_000,
-  eventId: `${visitor}-${i}`,
-});
-const edge = (a: string, b: string): object => ({ type: 'equiv', a, b, timestamp: day });
-const visitors = [...ids, 'cookie:2', 'cookie:3', 'user:4'];
-const views = (from: number): object[] =>
-  Array.from({ length: 60 }, (_, i) => view(visitors[i % visitors.length] ?? '', from + i));
 
 const erasureSchema = z.looseObject({
   id: z.string(),

@@ -29,6 +29,16 @@ async function ask(
   return bodies.visits.parse(await response.json());
 }
 
+const firstDay = {
+  visits: 4,
+  bounces: 2,
+  pageviews: 8,
+  duration: 90.5,
+  bounceRate: 0.5,
+  pageviewsPerVisit: 2,
+  meanDuration: 22.625,
+};
+
 test('figures of visits are sums of the buckets in the range, and quotients of these', async (t) => {
   const { data, accuracy, freshness } = await ask(t, cells);
   assert.deepEqual(data, {
@@ -59,15 +69,7 @@ function day(number: number, figures: object): object {
 test('a series has every interval, with null for quotients where there are no visits', async (t) => {
   const { data, range } = await ask(t, cells, '&interval=day');
   assert.deepEqual(data.series, [
-    day(0, {
-      visits: 4,
-      bounces: 2,
-      pageviews: 8,
-      duration: 90.5,
-      bounceRate: 0.5,
-      pageviewsPerVisit: 2,
-      meanDuration: 22.625,
-    }),
+    day(0, firstDay),
     day(1, {
       visits: 2,
       bounces: 0,
@@ -98,13 +100,7 @@ test('compare adds the same figures of the earlier period, to the whole and to e
   const before = {
     from: show(hour0),
     to: show(hour0 + 24),
-    visits: 4,
-    bounces: 2,
-    pageviews: 8,
-    duration: 90.5,
-    bounceRate: 0.5,
-    pageviewsPerVisit: 2,
-    meanDuration: 22.625,
+    ...firstDay,
     overlap: false,
   };
   assert.equal(data.visits, 2);
