@@ -11,6 +11,7 @@
  *   persons   the ids of sampled persons, joined again by the texts of their edges, are those the view lists
  *   recount   the buckets of sampled pages on sampled days match their facts (batch/recount.ts)
  */
+import { HllUnion } from 'hyperloglog-ts';
 import { SwaError } from '../lib/errors/errors.js';
 import { compareUtf8 } from '../facts/fact.js';
 import type { Rules } from '../facts/rules.js';
@@ -44,11 +45,12 @@ const sampledValues = 8;
 export async function verifyView(view: ViewReader, expected: Expected): Promise<void> {
   checkCutAgainst(view.meta, expected.previous);
   checkTotals(view, expected);
-  for (const url of expected.sampledPages) checkSubject(view, { kind: 'page', url });
+  const subjects = new SubjectCheck(view);
+  for (const url of expected.sampledPages) subjects.check({ kind: 'page', url });
   // Many pages share a domain, which is a large subject: check each domain once.
   for (const domain of new Set(expected.sampledPages.map(domainOf))) {
-    checkSubject(view, { kind: 'domain', domain });
-    for (const name of expected.rules.dimensions.names) checkValues(view, name, domain);
+    subjects.check({ kind: 'domain', domain });
+    for (const name of expected.rules.dimensions.names) checkValues(view, name, domain, subjects);
   }
   checkPersons(view, expected.sampledEdges);
   const difference = await expected.recount.differenceTo(view, expected.rules);
@@ -130,18 +132,13 @@ function totalOf(view: ViewReader, kind: Kind): { subjects: number; pageviews: n
   return { subjects, pageviews };
 }
 
-interface Sum {
-  pageviews: number;
-  readonly registers: Uint8Array;
-}
-
 /** Checks the first values of a domain, and that all of them together have no more pageviews than the domain. */
-function checkValues(view: ViewReader, dimension: string, domain: string): void {
+function checkValues(view: ViewReader, dimension: string, domain: string, subjects: SubjectCheck): void {
   let pageviews = 0;
   let seen = 0;
   for (const { value, pageviews: own } of view.values(dimension, domain)) {
     pageviews += own;
-    if (seen++ < sampledValues) checkSubject(view, { kind: 'value', dimension, domain, value });
+    if (seen++ < sampledValues) subjects.check({ kind: 'value', dimension, domain, value });
   }
   const most = view.pageviewsOf({ kind: 'domain', domain });
   if (pageviews > most)
@@ -151,72 +148,124 @@ function checkValues(view: ViewReader, dimension: string, domain: string): void 
     );
 }
 
-/** Checks that days and months match their buckets. */
-function checkSubject(view: ViewReader, subject: Subject): void {
-  const name = nameOf(subject);
-  const sums: Record<'day' | 'month', Map<number, Sum>> = { day: new Map(), month: new Map() };
-  const { from, to } = allTimeOf(view.meta);
-  const width = widthOf(view.meta.bucketMinutes);
-  let total = 0;
-  view.forEachBucket(subject, 'base', from, to, (cell) => {
-    checkCell(name, 'base', cell);
-    total += cell.pageviews;
-    for (const span of ['day', 'month'] as const)
-      addTo(sums[span], width.bucketOf(span, cell.bucket), cell, view.meta.lgK);
-  });
-  if (total !== view.pageviewsOf(subject)) {
-    throw refuse(
-      'sums',
-      `buckets of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`,
-    );
+/** Checks that days and months of subjects match their buckets. */
+class SubjectCheck {
+  readonly #view: ViewReader;
+  readonly #cell: HllUnion;
+  readonly #day: HllUnion;
+  readonly #month: HllUnion;
+
+  constructor(view: ViewReader) {
+    this.#view = view;
+    const { lgK } = view.meta;
+    this.#cell = new HllUnion({ lgK });
+    this.#day = new HllUnion({ lgK });
+    this.#month = new HllUnion({ lgK });
   }
-  for (const span of ['day', 'month'] as const) {
-    const seen = new Map<number, Sum>();
-    view.forEachBucket(subject, span, from, to, (cell) => {
-      checkCell(name, span, cell);
-      addTo(seen, cell.bucket, cell, view.meta.lgK);
+
+  /** Throws `view.refused`. */
+  check(subject: Subject): void {
+    const view = this.#view;
+    const name = nameOf(subject);
+    const { from, to } = allTimeOf(view.meta);
+    const width = widthOf(view.meta.bucketMinutes);
+    const sums = { day: new Sums(this.#day), month: new Sums(this.#month) };
+    let total = 0;
+    view.forEachBucket(subject, 'base', from, to, (cell) => {
+      this.#checkPeople(name, 'base', cell);
+      total += cell.pageviews;
+      for (const span of ['day', 'month'] as const) sums[span].add(width.bucketOf(span, cell.bucket), cell);
     });
-    for (const bucket of new Set([...seen.keys(), ...sums[span].keys()])) {
-      const [actual, wanted] = [seen.get(bucket), sums[span].get(bucket)];
-      if (actual?.pageviews !== wanted?.pageviews) {
-        throw refuse(
-          'sums',
-          `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its buckets ${wanted?.pageviews}`,
-        );
-      }
-      if (actual !== undefined && wanted !== undefined && !equalBytes(actual.registers, wanted.registers)) {
-        throw refuse('sums', `${span} ${bucket} of ${name} does not have the people of its buckets`);
-      }
+    if (total !== view.pageviewsOf(subject)) {
+      throw refuse(
+        'sums',
+        `buckets of ${name} hold ${total} pageviews, its record says ${view.pageviewsOf(subject)}`,
+      );
+    }
+    for (const span of ['day', 'month'] as const) {
+      const wanted = sums[span].finish();
+      const seen = new Sums(this.#day);
+      view.forEachBucket(subject, span, from, to, (cell) => {
+        this.#checkPeople(name, span, cell);
+        seen.add(cell.bucket, cell);
+      });
+      compareSums(name, span, seen.finish(), wanted);
+    }
+  }
+
+  #checkPeople(name: string, span: Span, cell: BucketCell): void {
+    cell.addTo(this.#cell.reset());
+    if (this.#cell.mode === 'registers') return;
+    const people = this.#cell.couponCount;
+    if (people < 1 || people > cell.pageviews) {
+      throw refuse(
+        'sums',
+        `${span} ${cell.bucket} of ${name} has ${people} people and ${cell.pageviews} pageviews`,
+      );
     }
   }
 }
 
-function checkCell(name: string, span: Span, cell: BucketCell): void {
-  const { sketch } = cell;
-  if (sketch.kind === 'registers') return;
-  const people = sketch.coupons.length;
-  if (people < 1 || people > cell.pageviews) {
-    throw refuse(
-      'sums',
-      `${span} ${cell.bucket} of ${name} has ${people} people and ${cell.pageviews} pageviews`,
-    );
+interface Sum {
+  readonly pageviews: number;
+  readonly registers: Uint8Array;
+}
+
+/** Pageviews and people by day or month; the cells come in order of time. */
+class Sums {
+  readonly #sums = new Map<number, Sum>();
+  readonly #people: HllUnion;
+  #bucket: number | undefined;
+  #pageviews = 0;
+
+  /** @param people used until `finish` */
+  constructor(people: HllUnion) {
+    this.#people = people;
+  }
+
+  /** @param bucket the day or month of the cell */
+  add(bucket: number, cell: BucketCell): void {
+    if (bucket !== this.#bucket) this.finish();
+    this.#bucket = bucket;
+    this.#pageviews += cell.pageviews;
+    cell.addTo(this.#people);
+  }
+
+  finish(): ReadonlyMap<number, Sum> {
+    if (this.#bucket !== undefined)
+      this.#sums.set(this.#bucket, { pageviews: this.#pageviews, registers: registersOf(this.#people) });
+    this.#bucket = undefined;
+    this.#pageviews = 0;
+    this.#people.reset();
+    return this.#sums;
   }
 }
 
-function addTo(sums: Map<number, Sum>, bucket: number, cell: BucketCell, lgK: number): void {
-  let sum = sums.get(bucket);
-  if (sum === undefined) sums.set(bucket, (sum = { pageviews: 0, registers: new Uint8Array(2 ** lgK) }));
-  sum.pageviews += cell.pageviews;
-  addSketch(sum.registers, cell);
+function registersOf(people: HllUnion): Uint8Array {
+  const coupons = people.coupons();
+  if (coupons === undefined) return (people.registers() ?? new Uint8Array(0)).slice();
+  const registers = new Uint8Array(2 ** people.lgK);
+  applyCoupons(registers, coupons, 0, coupons.length);
+  return registers;
 }
 
-function addSketch(registers: Uint8Array, { sketch }: BucketCell): void {
-  if (sketch.kind === 'coupons') {
-    applyCoupons(registers, sketch.coupons, 0, sketch.coupons.length);
-    return;
-  }
-  for (let i = 0; i < registers.length; i++) {
-    registers[i] = Math.max(registers[i] ?? 0, sketch.registers[i] ?? 0);
+function compareSums(
+  name: string,
+  span: Span,
+  seen: ReadonlyMap<number, Sum>,
+  sums: ReadonlyMap<number, Sum>,
+): void {
+  for (const bucket of new Set([...seen.keys(), ...sums.keys()])) {
+    const [actual, wanted] = [seen.get(bucket), sums.get(bucket)];
+    if (actual?.pageviews !== wanted?.pageviews) {
+      throw refuse(
+        'sums',
+        `${span} ${bucket} of ${name} has ${actual?.pageviews} pageviews, its buckets ${wanted?.pageviews}`,
+      );
+    }
+    if (actual !== undefined && wanted !== undefined && !equalBytes(actual.registers, wanted.registers)) {
+      throw refuse('sums', `${span} ${bucket} of ${name} does not have the people of its buckets`);
+    }
   }
 }
 
