@@ -1,4 +1,5 @@
-;; What a batch run does most: facts sorted by subject and bucket become cells, facts sorted by person and time become visits.
+;; What a batch run does most: facts sorted by subject and bucket become cells of buckets, days and months, facts sorted by person
+;; and time become visits.
 ;; `npm run kernels` assembles this file and writes batch/arrays/sort-kernel-wasm.ts; a test holds the two together, another
 ;; holds the results to a twin in TypeScript (batch/test/kernel-twin.ts). kernel.ts lays the memory out and says what its
 ;; parts mean.
