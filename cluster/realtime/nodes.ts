@@ -164,7 +164,9 @@ export class Nodes {
           ? await this.#store.get(object.key)
           : await this.#store.getUnless(object.key, known.etag);
       if (found === undefined) return undefined;
-      if (found === 'unchanged') return known && { ...known, listed: object, isSettled: isSame };
+      // Stores list times in seconds: another change may follow within the same second.
+      const isSettled = isSame && newest - object.modifiedAt > 1_000;
+      if (found === 'unchanged') return known && { ...known, listed: object, isSettled };
       const node = validJson(nodeSchema, found.bytes.toString());
       return node && { listed: object, etag: found.etag, node, isSettled: false };
     };

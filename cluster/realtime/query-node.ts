@@ -24,8 +24,6 @@ export interface QueryNodeOptions {
   readonly logger: Logger;
   readonly store: Store;
   readonly views: BucketViews;
-  /** The current error of fetching views; null if there is none. */
-  readonly trouble?: () => unknown;
 }
 
 const pollMs = 500;
@@ -59,7 +57,7 @@ export class QueryNode implements Workers {
     await node.#nodes.start();
     await node.#fetchNamedViews();
     const tick = async (): Promise<void> => {
-      await node.#fetchNamedViews().catch((error: unknown) => node.#note(error));
+      await node.#fetchNamedViews().catch((error: unknown) => node.#announce(error));
       if (!node.#isClosed) node.#timer = setTimeout(() => void tick(), pollMs).unref();
     };
     node.#timer = setTimeout(() => void tick(), pollMs).unref();
@@ -111,7 +109,7 @@ export class QueryNode implements Workers {
 
   /** Fetches the views that the pointer names as serving and next; they need not be the newest. */
   async #fetchNamedViews(): Promise<void> {
-    const { config, views, trouble } = this.#options;
+    const { config, views } = this.#options;
     await this.#watch.refresh();
     const { serving, next } = this.#watch.known?.pointer ?? {};
     const named = [serving, next].filter((id) => id !== undefined);
@@ -120,11 +118,10 @@ export class QueryNode implements Workers {
       this.#held = named.join();
     }
     for (const id of named) if (!existsSync(viewPath(config.dataDir, id))) await views.fetch(id);
-    const failure = trouble?.() ?? null;
     this.#nodes.update({
       views: viewIds(config.dataDir),
       erased: lastAnswered(config.dataDir, 'host'),
-      lastError: failure === null ? null : lastErrorOf(failure, Date.now()),
+      lastError: null,
     });
     this.#lastLogged = '';
   }
@@ -135,6 +132,12 @@ export class QueryNode implements Workers {
     const client = new WorkerClient(url, this.#options.config.speedSecret);
     this.#clients.set(url, client);
     return client;
+  }
+
+  /** Shows an error of fetching views in the status of this node until views can be fetched again. */
+  #announce(error: unknown): void {
+    if (String(error) !== this.#lastLogged) this.#nodes.update({ lastError: lastErrorOf(error, Date.now()) });
+    this.#note(error);
   }
 
   #note(error: unknown): void {

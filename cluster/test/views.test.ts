@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
+import { configWith } from '../../lib/config/config.js';
 import { hasCode } from '../../lib/errors/errors.js';
 import type { ViewId } from '../../facts/views/view.js';
 import { currentIfAny } from '../../serving/current.js';
@@ -10,6 +12,8 @@ import { viewPath } from '../../serving/layout.js';
 import { checkSeals, openView, viewIds } from '../../serving/store.js';
 import { readStatus } from '../../lib/process/status.js';
 import { eventually } from '../../test/eventually.js';
+import { QueryNode } from '../realtime/query-node.js';
+import { readNodes } from '../realtime/nodes.js';
 import { listAll } from '../store/store.js';
 import { startFollower } from '../views/follower.js';
 import { makeHost, makeStore } from './shared-store.js';
@@ -112,4 +116,19 @@ test('the status board shows what a follower cannot fetch, until it can', async 
   assert.equal(entry()?.details['view'], first.id);
   await store.putIfMatch('CURRENT', current.bytes, damaged);
   await eventually('it is over', () => entry()?.lastError === null);
+});
+
+test('a query node announces that it cannot fetch the views that serve, until it can', async (t) => {
+  const store = makeStore();
+  const { dataDir } = makeHost(store);
+  const config = configWith({ store: store.url, dataDir });
+  const logger = pino({ level: 'silent' });
+  const node = await QueryNode.open({ config, logger, store, views: viewsOf(dataDir, store) });
+  t.after(() => node.close());
+  const lastError = async () => (await readNodes(store))[0]?.lastError;
+  assert.equal(await lastError(), null);
+  await store.putIfAbsent('speed/SERVING', Buffer.from('?'));
+  await eventually('the error is announced', async () => (await lastError())?.code === 'store.corrupt');
+  await store.delete('speed/SERVING');
+  await eventually('it is over', async () => (await lastError()) === null);
 });
