@@ -78,7 +78,7 @@ test('a key of one domain is answered about that domain, on every route that is 
   assert.ok(answered >= 9, `${answered} questions answered`);
 });
 
-test('the status has what is needed to ask, and nothing about layers', async (t) => {
+test('the status has what is needed to ask, and nothing about layers and erasures', async (t) => {
   const server = await serve(t, { batch: new FakeBatchView(views), realtime: undefined }, { apiKeys });
   const status = (await (await server.get('/v1/status', bearer)).json()) as Record<string, unknown>;
   assert.deepEqual(Object.keys(status).toSorted(), [
@@ -87,9 +87,10 @@ test('the status has what is needed to ask, and nothing about layers', async (t)
     'domain',
     'freshness',
     'layers',
+    'overdueErasures',
   ]);
   assert.equal(status['domain'], 'example.org');
-  assert.deepEqual(status['layers'], []);
+  assert.deepEqual([status['layers'], status['overdueErasures']], [[], []]);
 });
 
 test('the list of domains has that one alone, whatever is asked for', async (t) => {
