@@ -21,17 +21,14 @@ export const storedRulesSchema = rulesVersionsSchema.extend({
 /** Equal versions give equal results. */
 export type RulesVersions = Readonly<z.output<typeof rulesVersionsSchema>>;
 
+/** Made once: the schema makes a list of its keys at each call, and every answer compares versions. */
+const names = rulesVersionsSchema.keyof().options;
+
 export function sameRules(a: RulesVersions, b: RulesVersions): boolean {
-  return rulesOf(a).every(([name, version]) => b[name] === version);
+  return names.every((name) => a[name] === b[name]);
 }
 
 /** Text for messages. */
 export function showRules(versions: RulesVersions): string {
-  return rulesOf(versions)
-    .map(([name, version]) => `${name} ${version}`)
-    .join(', ');
-}
-
-function rulesOf(versions: RulesVersions): [keyof RulesVersions, string][] {
-  return rulesVersionsSchema.keyof().options.map((name) => [name, versions[name]]);
+  return names.map((name) => `${name} ${versions[name]}`).join(', ');
 }
