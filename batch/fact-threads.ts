@@ -36,7 +36,8 @@ export function startFactThreads(
   return rows <= smallRowCount ? new OwnThread(tables) : new Threads(tables, threads, signal);
 }
 
-const noListener: SortListener = { onRows: () => undefined, onBlocks: () => undefined };
+/** For tasks without output while they run. */
+export const noListener: SortListener = { onRows: () => undefined, onBlocks: () => undefined };
 
 class OwnThread implements FactThreads {
   readonly #work: FactWork;

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import type { Clock } from '../lib/time/clock.js';
 import { cutToBytes } from '../facts/cut-to-bytes.js';
 import { roomOf } from '../lib/files/data-dir.js';
-import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { SwaError, isFullDisk, systemCode } from '../lib/errors/errors.js';
 import type { RejectedLine } from './import.js';
 
 const shown = 5;
@@ -32,7 +32,7 @@ export class RejectFile {
       const code = systemCode(cause);
       throw new SwaError('import.failed', `cannot write rejected lines to '${this.path}' (${code})`, {
         cause,
-        retryable: code === 'ENOSPC' || code === 'EDQUOT',
+        retryable: isFullDisk(cause),
       });
     }
   }

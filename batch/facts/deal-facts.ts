@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { BucketMinutes } from '../../lib/time/buckets.js';
 import type { Star } from '../../master-data/star/star.js';
-import type { FactThreads, Assignment } from '../fact-threads.js';
+import { noListener, type Assignment, type FactThreads } from '../fact-threads.js';
 import type { Names, Plan } from '../arrays/plan.js';
 import { planShards, type ShardSizes } from '../arrays/plan.js';
 import { verdicts, type Repeats } from '../arrays/verdict.js';
@@ -31,12 +31,11 @@ export async function dealFacts(
   names: Names,
   { sizes, bucketMinutes, factsInMemory, tempDir, onRows }: DealOptions,
 ): Promise<DealtFacts> {
-  const hears = { onRows: () => undefined, onBlocks: () => undefined };
   const surveys = groups.values();
   await threads.each(() => {
     const group = surveys.next().value;
     if (group === undefined) return undefined;
-    return { ...hears, task: { type: 'survey', group }, onReply: () => onRows(group.rows / 2) };
+    return { ...noListener, task: { type: 'survey', group }, onReply: () => onRows(group.rows / 2) };
   });
   const pageviews = new Uint32Array(names.pageCount);
   const buckets = new Set<number>();
@@ -57,7 +56,7 @@ export async function dealFacts(
     const stays = inMemory + group.rows <= factsInMemory;
     if (stays) inMemory += group.rows;
     return {
-      ...hears,
+      ...noListener,
       task: { type: 'deal', group, spillPath: stays ? undefined : join(tempDir, `facts-${number}`) },
       onReply: (reply) => {
         if (reply.type !== 'dealt') return;

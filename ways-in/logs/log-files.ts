@@ -42,17 +42,20 @@ export interface LogFile {
   readonly options: LogOptions;
 }
 
-/** Makes the format that the command line or a job names. Rejects or throws if it is unknown or its options are not valid. */
-export function formatOf(stored: unknown, addressKey: () => string): Promise<FileFormat> {
-  if (ndjsonSchema.safeParse(stored).success) return Promise.resolve(ndjson);
-  const { name, options } = logFileSchema.parse(stored);
-  if (!hashesIn(options)) return Promise.resolve(logFile({ name, options }));
+/** Makes the format that the command line or a job names. Rejects with `usage.invalid` if it is unknown or its options are not valid. */
+export async function formatOf(stored: unknown, addressKey: () => string): Promise<FileFormat> {
+  if (ndjsonSchema.safeParse(stored).success) return ndjson;
+  const parsed = logFileSchema.safeParse(stored);
+  if (!parsed.success)
+    throw new SwaError('usage.invalid', `a log format that is not valid: ${z.prettifyError(parsed.error)}`);
+  const { name, options } = parsed.data;
+  if (!hashesIn(options)) return logFile({ name, options });
   const hashed = new HashedAddresses(addressKey);
   const format = logFile({ name, options: { ...options, hashed } });
   const keyed = { ...format, lineKey: () => hashed.key };
   // Another thread makes its own hasher from the key.
   const elsewhere = { module: import.meta.url, stored: { name, options } };
-  return Promise.resolve(format.elsewhere === undefined ? keyed : { ...keyed, elsewhere });
+  return format.elsewhere === undefined ? keyed : { ...keyed, elsewhere };
 }
 
 export function logFile({ name, options }: LogFile): FileFormat {

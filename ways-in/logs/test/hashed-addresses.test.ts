@@ -114,3 +114,10 @@ test('a secret that is gone or damaged stops the import: another one would make 
   openDataDir({ dataDir, lgK: 14, bucketMinutes: 60 });
   assert.throws(() => addressKey(dataDir), /secret is missing/);
 });
+
+test('a stored format that is not valid is refused by name', async () => {
+  await assert.rejects(
+    formatOf({ name: 'combined', options: { zone: 7 } }, () => ''),
+    { code: 'usage.invalid', message: /options\.zone/ },
+  );
+});
