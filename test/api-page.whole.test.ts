@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { blocksOf, commandsOf } from './page-blocks.js';
 import { importRealLog, realLogSkip } from './real-log-proof.js';
-import { runBatch, startTestSystem, untilAllCounted } from './running-system.js';
+import { runBatch, startTestSystem, untilAllCounted, untilHandedOver } from './running-system.js';
 
 const run = promisify(execFile);
 
@@ -20,7 +20,7 @@ test(
     await swa.send(
       ['ip:83.149.9.216', 'user:42'].map((b) => ({ type: 'equiv', a: 'cookie:9f3c', b, timestamp })),
     );
-    await runBatch(swa);
+    await untilHandedOver(swa, await runBatch(swa));
     const differences: string[] = [];
     let compared = 0;
     for (const { command, prints } of commandsOf(blocksOf('docs/api.md'))) {

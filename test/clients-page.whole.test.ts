@@ -14,7 +14,7 @@ import { eventually } from './eventually.js';
 import { freePort } from './loopback.js';
 import { blocksOf, commandsOf, type Block } from './page-blocks.js';
 import { importRealLog, realLogSkip } from './real-log-proof.js';
-import { runBatch, startTestSystem, untilAllCounted } from './running-system.js';
+import { runBatch, startTestSystem, untilAllCounted, untilHandedOver } from './running-system.js';
 import { tempDir } from './temp-dir.js';
 import { venvProgram } from './venv.js';
 
@@ -51,7 +51,7 @@ test('what docs/clients.md shows', { skip: realLogSkip() }, async (t) => {
   const swa = await startTestSystem(t);
   await importRealLog(swa);
   await untilAllCounted(swa);
-  await runBatch(swa);
+  await untilHandedOver(swa, await runBatch(swa));
   const { origin } = swa.system;
   const here = (text: string): string => text.replaceAll(pageOrigin, origin);
   const dir = tempDir('clients-page');

@@ -121,4 +121,15 @@ export async function runBatch(swa: TestSystem): Promise<string> {
   });
 }
 
+/**
+ * Waits until the speed layer has followed to a generation. Before that, a new fact may be answered by the generation before: the new batch view
+ * alone does not have it.
+ */
+export async function untilHandedOver(swa: TestSystem, generation: string): Promise<void> {
+  await eventually('the speed layer follows', async () => {
+    const { freshness } = await swa.ask(anyQuestion);
+    return (freshness.realtime !== null && freshness.generation === generation) || undefined;
+  });
+}
+
 const anyQuestion = '/v1/uniques?domain=example.org&from=1970-01-01T00:00:00Z&to=1970-01-01T01:00:00Z';

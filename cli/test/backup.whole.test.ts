@@ -65,10 +65,7 @@ async function fill(swa: TestSystem): Promise<void> {
   for (const hourNumber of [0, 1]) await swa.send(factsOf(hourNumber, stored.views / 2));
   const generation = await runBatch(swa);
   await swa.send(factsOf(2, stored.pastBatch));
-  await eventually('the new view answers together with the facts behind it', async () => {
-    const { freshness } = await swa.ask(questions[0] ?? '');
-    return (freshness.realtime !== null && freshness.generation === generation) || undefined;
-  });
+  await untilHandedOver(swa, generation);
   await untilAllCounted(swa);
 }
 
