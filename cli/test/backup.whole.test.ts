@@ -16,7 +16,13 @@ import { systemClock } from '../../lib/time/clock.js';
 import { verifyMaster } from '../../master-data/audit.js';
 import { openExistingLog } from '../../log/open-log.js';
 import { eventually } from '../../test/eventually.js';
-import { runBatch, startTestSystem, untilAllCounted, type TestSystem } from '../../test/running-system.js';
+import {
+  runBatch,
+  startTestSystem,
+  untilAllCounted,
+  untilHandedOver,
+  type TestSystem,
+} from '../../test/running-system.js';
 import { backUp, restore, type Inventory } from '../backup.js';
 import { tempDir } from '../../test/temp-dir.js';
 
