@@ -5,7 +5,7 @@
  * reason: a hole in the mapped lock file causes SIGBUS, and lmdb-js corrupts its own memory if the pages of a commit
  * cannot be written.
  */
-import { closeSync, existsSync, fstatSync, openSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { open, type RootDatabase, type RootDatabaseOptions } from 'lmdb';
 import { createFile, replaceFile } from './durable.js';
@@ -45,7 +45,7 @@ export function openLmdb<Value, Key extends Buffer | number>(
 
 /** Opens a file that is never written, such as `index.mdb`; its lock file is beside it. Throws like `openLmdb`. */
 export function openLmdbReadOnly(file: string, options: RootDatabaseOptions): RootDatabase {
-  requireOpenable(file, `${file}-lock`, 'r');
+  requireOpenable(file, `${file}-lock`, constants.R_OK);
   return open({ ...options, path: file, noSubdir: true, readOnly: true });
 }
 
@@ -62,15 +62,20 @@ function lockFileBytes(readers: number): number {
   return 208 + 64 * readers;
 }
 
-function requireOpenable(file: string, lockFile: string, flags: 'r' | 'r+' = 'r+'): void {
+/**
+ * Throws what would keep LMDB from opening the files. Never opens the lock file: closing it would release the locks
+ * that LMDB holds on it in this process (fcntl(2)), and another process would then reset it.
+ */
+function requireOpenable(file: string, lockFile: string, mode = constants.R_OK | constants.W_OK): void {
+  for (const path of [file, lockFile]) {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined && path === lockFile) continue; // LMDB creates it
+    accessSync(path, mode);
+    if (stat?.isFile() !== true)
+      throw Object.assign(new Error(`'${path}' is not a file`), { code: invalidFile });
+  }
   const fds: number[] = [];
   try {
-    const paths = [file, ...(existsSync(lockFile) ? [lockFile] : [])];
-    for (const path of paths) {
-      fds.push(openSync(path, flags));
-      if (!fstatSync(fds.at(-1) ?? -1).isFile())
-        throw Object.assign(new Error(`'${path}' is not a file`), { code: invalidFile });
-    }
     while (fds.length < descriptors) fds.push(openSync(dirname(file), 'r'));
   } finally {
     for (const fd of fds) closeSync(fd);

@@ -65,8 +65,6 @@ const spoilers: Readonly<Record<string, (dir: string) => void>> = {
 };
 
 const expected: Readonly<Record<string, string>> = {
-  'a folder for the lock file': 'EISDIR',
-  'a folder for the data': 'EISDIR',
   'no directory': 'ENOENT',
   'no descriptors': 'EMFILE',
 };
@@ -103,4 +101,32 @@ test('an empty file is an interrupted creation: it is created again', async () =
   await db.put(1, 'a text');
   assert.equal(db.get(1), 'a text');
   await db.close();
+});
+
+test('opening again in one process keeps the locks that keep another process from resetting the lock file', async () => {
+  const dir = tempDir('lmdb-open');
+  const first = openLmdb<string, number>(dir, { maxReaders: 10 });
+  await first.put(1, 'a text');
+  const reading = first.useReadTransaction();
+  const second = openLmdb<string, number>(dir, { maxReaders: 10 });
+  const other = `
+    import { openLmdb } from ${JSON.stringify(join(projectRoot, 'dist/lib/files/lmdb-open.js'))};
+    const db = openLmdb(process.argv[1], { maxReaders: 10 });
+    process.stdout.write(db.get(1));
+    await db.close();`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', other, dir], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(stdout, 'a text', stderr);
+  reading.done();
+  // Throws MDB_BAD_RSLOT if the other process has reset the table of readers.
+  for (let i = 0; i < 3; i++) {
+    const again = first.useReadTransaction();
+    assert.equal(first.get(1, { transaction: again }), 'a text');
+    again.done();
+    first.resetReadTxn();
+  }
+  await second.close();
+  await first.close();
 });
