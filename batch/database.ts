@@ -16,6 +16,8 @@ export interface BatchDbOptions {
   /** Rows from here on are ignored. */
   readonly cut: Cut;
   readonly facts: readonly StarFacts[];
+  /** Whether statements read the view `pageviews`, which is empty otherwise. */
+  readonly readsPageviews?: boolean;
   /** Spill files; created if missing. */
   readonly tempDir: string;
   readonly memoryLimit: string;
@@ -54,7 +56,9 @@ export class BatchDb {
     // Excludes what `decodeRecord` refuses, because files of earlier versions may contain it.
     await connection.run(`create temp macro swa_is_time(ms) as ms >= ${timeStart} and ms < ${timeEnd}`);
     await connection.run(`create temp view equivs as ${starEdges(options)}`);
-    await connection.run(`create temp view pageviews as ${starVisitors(options)}`);
+    await connection.run(
+      `create temp view pageviews as ${starVisitors(options.readsPageviews === true ? options : { ...options, facts: [] })}`,
+    );
     return new BatchDb(database);
   }
 

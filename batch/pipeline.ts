@@ -28,6 +28,7 @@ import { verifySnapshotFiles, type Snapshot, type SnapshotFile } from '../master
 import { StarDamaged } from '../master-data/star/append-file.js';
 import { removeStar } from '../master-data/star/head.js';
 import { makeStar } from '../master-data/star/make-star.js';
+import { readGroup } from '../master-data/star/read-facts.js';
 import { Star } from '../master-data/star/star.js';
 import type { StoredMeta } from '../serving/meta.js';
 import { openViewAt } from '../serving/view-reader.js';
@@ -160,7 +161,9 @@ class Build {
     const { star, masterBytesRead } = await this.#makeStar();
     const writer = new ViewWriter(viewDir, rules.dimensions.names);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
-    const db = await BatchDb.open({ ...snapshot, facts: star.facts, ...limits });
+    const readsPageviews = this.#options.keptFrom !== undefined;
+    if (readsPageviews) checkVisitors(star);
+    const db = await BatchDb.open({ ...snapshot, facts: star.facts, readsPageviews, ...limits });
     let identity: IdentityThread | undefined;
     let factThreads: FactThreads | undefined;
     try {
@@ -392,6 +395,12 @@ async function rowsBelowCut(db: BatchDb, star: Star, { cut }: Snapshot): Promise
       counts.push(integers(chunk, 0)[0] ?? 0);
   }
   return counts;
+}
+
+/** Checks the columns that DuckDB will read, which knows nothing of the star's checksums. Throws `StarDamaged`. */
+function checkVisitors(star: Star): void {
+  for (const { path, groups } of star.factsOf('pageviews'))
+    for (const group of groups) readGroup(path, 'pageviews', group, ['url', 'visitor', 'timestamp']);
 }
 
 /** Reports missing or truncated files before anything is read. */

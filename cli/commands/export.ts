@@ -129,7 +129,7 @@ async function toFile(exported: Exported, format: Flags['format'], out: string):
     await withDatabase(exported, dir, async (database) => {
       const { snapshot, counts, ids } = exported;
       if (format === 'parquet') await exportParquet(database.connection, snapshot, counts, temp, ids);
-      else await pipeline(pieces(database, exported), createWriteStream(temp));
+      else await pipeline(pieces(database, exported), createWriteStream(temp), { signal: exported.signal });
     });
     chmodSync(temp, 0o600);
     fsyncFile(temp);
@@ -154,24 +154,27 @@ async function withDatabase(
     threads: 1, // keeps rows in order
   });
   const { signal } = exported;
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    const end = (): void => {
-      database.connection.interrupt();
-      reject(new SwaError('usage.invalid', 'the export was interrupted; no file was written'));
-    };
-    if (signal.aborted) end();
-    signal.addEventListener('abort', end, { once: true });
-  });
+  const interrupt = (): void => database.connection.interrupt();
+  let repeated: NodeJS.Timeout | undefined;
+  // An interrupt has no effect between two statements, so it is repeated until the work has ended: closing a database that is
+  // at work would block for ever.
+  const onAbort = (): void => void (repeated = setInterval(interrupt, 20));
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await Promise.race([work(database), interrupted]);
+    if (!signal.aborted) await work(database);
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
+    signal.removeEventListener('abort', onAbort);
+    clearInterval(repeated);
     database.close();
     removeScratch(tempDir);
   }
+  if (signal.aborted) throw new SwaError('usage.invalid', 'the export was interrupted; no file was written');
 }
 
 async function toStdout(database: DuckDb, exported: Exported): Promise<void> {
-  await pipeline(pieces(database, exported), process.stdout, { end: false });
+  await pipeline(pieces(database, exported), process.stdout, { end: false, signal: exported.signal });
 }
 
 function pieces({ connection }: DuckDb, { snapshot, counts, ids }: Exported): Readable {

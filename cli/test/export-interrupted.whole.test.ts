@@ -37,11 +37,11 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
         watcher.close(); // one signal
         child.kill(signal); // it has begun to write
       });
-      const [code] = (await once(child, 'exit')) as [number | null];
+      const [code, endedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
       assert.notEqual(code, 0);
       const left = readdirSync(folder);
       assert.ok(!left.includes('facts'), left.join());
-      if (signal === 'SIGTERM') assert.deepEqual(left, []);
+      if (signal === 'SIGTERM') assert.deepEqual({ left, endedBy }, { left: [], endedBy: null });
       const whole = await swa(['export', '--format', format, '--out', out]);
       assert.match(whole.stderr, /100 facts/);
       assert.deepEqual(readdirSync(folder), ['facts']);
