@@ -135,8 +135,8 @@ export const durableFileFaults: readonly PlantedFault[] = [
       },
       {
         file: 'lib/files/lmdb-open.ts',
-        find: 'import { closeSync,',
-        replace: 'import { writeFileSync, closeSync,',
+        find: 'import { accessSync,',
+        replace: 'import { writeFileSync, accessSync,',
       },
     ),
     room: 'log',
