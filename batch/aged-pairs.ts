@@ -41,9 +41,7 @@ export async function agedPairs(
        select encode(a), encode(b) from edge where not (a in (from seen) or b in (from seen)) limit ${maxAgedPairs}`,
     );
     const hashes = new Map<string, Buffer>();
-    for (;;) {
-      const chunk = await rows.fetchChunk();
-      if (chunk === null || chunk.rowCount === 0) break;
+    for await (const chunk of rows) {
       for (let row = 0; row < chunk.rowCount; row++) {
         const pair = hash.ofPair({
           a: textIn(chunk.getColumnVector(0), row),

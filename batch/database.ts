@@ -56,9 +56,7 @@ export class BatchDb {
     // Excludes what `decodeRecord` refuses, because files of earlier versions may contain it.
     await connection.run(`create temp macro swa_is_time(ms) as ms >= ${timeStart} and ms < ${timeEnd}`);
     await connection.run(`create temp view equivs as ${starEdges(options)}`);
-    await connection.run(
-      `create temp view pageviews as ${starVisitors(options.readsPageviews === true ? options : { ...options, facts: [] })}`,
-    );
+    await connection.run(`create temp view pageviews as ${starVisitors(options)}`);
     return new BatchDb(database);
   }
 
@@ -153,10 +151,10 @@ export function starEdges({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>)
   return [none, ...selects].join(' union all ');
 }
 
-/** A query for the visitor and the time of the star's pageviews before the cut. */
-function starVisitors({ facts, cut }: Pick<BatchDbOptions, 'facts' | 'cut'>): string {
+/** A query for the visitor and the time of the star's pageviews before the cut; of none if no statement reads them. */
+function starVisitors({ facts, cut, readsPageviews = false }: BatchDbOptions): string {
   const selects = facts
-    .filter(({ topic }) => topic === 'pageviews')
+    .filter(({ topic }) => readsPageviews && topic === 'pageviews')
     .map(({ partition, path, masterPath, isCut }) => {
       // Rows are in offset order, and the star's are those of the master dataset's file.
       const end = offsetAt(cut.next, `pageviews/${partition}`);

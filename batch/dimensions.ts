@@ -21,7 +21,8 @@ export function columnsFor(rules: DimensionRules): readonly TextColumnName[] {
 }
 
 /** A dimension's table for the sorting threads, and the texts of its values. */
-export interface RunDimension extends DimensionTable {
+export interface RunDimension {
+  readonly table: DimensionTable;
   /** UTF-8 of a value. */
   readonly text: (value: number) => Uint8Array;
 }
@@ -43,10 +44,12 @@ export function dimensionsOf(star: Star, names: Names, rules: DimensionRules): R
     const fallback = otherwise === undefined ? 0 : values.numberOf(otherwise);
     const own = values.numbered([...choices.map((choice) => choice.values), [fallback]]);
     return {
-      choices: choices.map((choice) => ({ ...choice, values: own.of(choice.values) })),
-      otherwise: own.numbers[fallback] ?? 0,
-      ownValues: own.of(values.ownValues),
-      valueCount: own.count,
+      table: {
+        choices: choices.map((choice) => ({ ...choice, values: own.of(choice.values) })),
+        otherwise: own.numbers[fallback] ?? 0,
+        ownValues: own.of(values.ownValues),
+        valueCount: own.count,
+      },
       text: (value) => values.text(own.values[value - 1] ?? 0),
     };
   });

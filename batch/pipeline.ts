@@ -76,7 +76,7 @@ export interface BuildOptions {
   readonly threads: number;
   readonly progress: ProgressMeter;
   readonly signal?: AbortSignal;
-  /** ShardSizes for tests to reduce; the result does not depend on them. */
+  /** Sizes for tests to reduce; the result does not depend on them. */
   readonly tuning?: Partial<Tuning>;
   /** Called with the finished files before they are verified: for tests of the verification. */
   readonly beforeVerify?: (viewDir: string) => void | Promise<void>;
@@ -162,8 +162,9 @@ class Build {
     const writer = new ViewWriter(viewDir, rules.dimensions.names);
     const limits = { tempDir: join(tempDir, 'duckdb'), memoryLimit, threads };
     const readsPageviews = this.#options.keptFrom !== undefined;
-    if (readsPageviews) checkVisitors(star);
-    const db = await BatchDb.open({ ...snapshot, facts: star.facts, readsPageviews, ...limits });
+    const db = await blamingStar(star, async () =>
+      BatchDb.open({ ...snapshot, facts: star.facts, readsPageviews, ...limits }),
+    );
     let identity: IdentityThread | undefined;
     let factThreads: FactThreads | undefined;
     try {
@@ -171,7 +172,9 @@ class Build {
       const live = await liveExclusions(db, star, rules);
       const exclusions = new Exclusions(live.rules, rules, this.#options.keptFrom);
       const erased = erasedVisitors(star, exclusions);
-      const persons = await resolvePersons(db, star, this.#options.maxPersonIds, erased, exclusions.keptFrom);
+      const persons = await blamingStar(star, async () =>
+        resolvePersons(db, star, this.#options.maxPersonIds, erased, exclusions.keptFrom),
+      );
       identity = new IdentityThread(writer.identityPath, persons);
       const people = peopleOf(star.coupons, persons);
       const excluded = excludedNumbers(star, exclusions);
@@ -264,7 +267,7 @@ class Build {
       const dimensions = dimensionsOf(star, names, rules.dimensions);
       const { jobRows } = plan.sizes;
       const times = { buckets: plan.buckets, bucketMinutes };
-      const dimensionTables = dimensions.map(({ text: _text, ...table }) => table);
+      const dimensionTables = dimensions.map(({ table }) => table);
       const tables = { domainOfRank, dimensions: dimensionTables, ...times, lgK, blocks, jobRows };
       await threads.order({ type: 'tables', tables });
       await sortFacts(threads, planJobs(names, plan, people.count, dimensionNames.length), {
@@ -397,10 +400,18 @@ async function rowsBelowCut(db: BatchDb, star: Star, { cut }: Snapshot): Promise
   return counts;
 }
 
-/** Checks the columns that DuckDB will read, which knows nothing of the star's checksums. Throws `StarDamaged`. */
-function checkVisitors(star: Star): void {
-  for (const { path, groups } of star.factsOf('pageviews'))
-    for (const group of groups) readGroup(path, 'pageviews', group, ['url', 'visitor', 'timestamp']);
+/**
+ * Runs a step in which DuckDB reads the star's pageviews. If it fails because they are damaged, throws `StarDamaged`;
+ * damage that DuckDB does not notice is found when the facts are dealt.
+ */
+async function blamingStar<T>(star: Star, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    for (const { path, groups } of star.factsOf('pageviews'))
+      for (const group of groups) readGroup(path, 'pageviews', group, ['url', 'visitor', 'timestamp']);
+    throw error;
+  }
 }
 
 /** Reports missing or truncated files before anything is read. */

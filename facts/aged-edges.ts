@@ -4,10 +4,10 @@
  * beside the order: <data>/erasures/edges-<order>.bin, 16 bytes for each pair, ascending.
  */
 import { join } from 'node:path';
-import { readFileSync } from 'node:fs';
-import { SwaError, systemCode } from '../lib/errors/errors.js';
+import { SwaError } from '../lib/errors/errors.js';
 import { roomOf } from '../lib/files/data-dir.js';
 import { replaceFile } from '../lib/files/durable.js';
+import { bytesIfThere } from '../lib/files/read-if-there.js';
 import { hashBytes } from '../lib/memory/keyed-hash.js';
 import type { ErasureHash } from './erasures.js';
 import type { EquivEdge } from './fact.js';
@@ -60,7 +60,7 @@ export function saveAgedEdges(dataDir: string, orderId: string, content: Uint8Ar
 export function readAgedEdges(dataDir: string, orderId: string, count: number): Buffer {
   if (count === 0) return Buffer.alloc(0);
   const path = agedEdgesPath(dataDir, orderId);
-  const content = contentOf(path);
+  const content = bytesIfThere(path);
   if (content?.length === count * hashBytes) return content;
   throw new SwaError('data-dir.unusable', `${path} is missing or damaged`, {
     hint: 'delete order.json beside it: the order is given again',
@@ -77,13 +77,4 @@ export function isAgedEdgesName(name: string): boolean {
 
 function agedEdgesPath(dataDir: string, orderId: string): string {
   return join(roomOf(dataDir, 'erasures'), agedEdgesName(orderId));
-}
-
-function contentOf(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -63,9 +63,8 @@ export class ErasureHash {
     if (keys === undefined)
       throw new SwaError('data-dir.unusable', 'an edge cannot be erased: the data directory has no secret');
     keys.pairs.text(JSON.stringify(compareUtf8(a, b) <= 0 ? [a, b] : [b, a]));
-    return Buffer.from(
-      Uint8Array.from(new Uint8Array(keys.pairs.words.buffer, keys.pairs.words.byteOffset, hashBytes)),
-    );
+    const { buffer, byteOffset } = keys.pairs.words;
+    return Buffer.from(new Uint8Array(buffer, byteOffset, hashBytes)); // a copy
   }
 
   /** Undefined if there is no secret. */

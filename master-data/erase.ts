@@ -90,11 +90,7 @@ async function rowsToErase(
     const chunks = await connection.stream(
       `select distinct encode(${column}) from ${facts} where (${column}) is not null`,
     );
-    for (
-      let chunk = await chunks.fetchChunk();
-      chunk !== null && chunk.rowCount > 0;
-      chunk = await chunks.fetchChunk()
-    ) {
+    for await (const chunk of chunks) {
       const vector = chunk.getColumnVector(0);
       for (let row = 0; row < chunk.rowCount; row++) {
         const id = optionalTextIn(vector, row);
@@ -135,14 +131,13 @@ async function agedOffsets(
     `select "offset", encode(a), encode(b) from ${facts}
      where kind in ('equiv', 'retract') and timestamp < ${olderThan} and a is not null and b is not null`,
   );
-  for (;;) {
-    const chunk = await rows.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) return offsets;
+  for await (const chunk of rows) {
     const [offset, a, b] = [chunk.getColumnVector(0), chunk.getColumnVector(1), chunk.getColumnVector(2)];
     for (let row = 0; row < chunk.rowCount; row++)
       if (edges.has({ a: textIn(a, row), b: textIn(b, row) }))
         offsets.push(BigInt(String(offset.getItem(row))));
   }
+  return offsets;
 }
 
 /** An SQL condition for rows with these offsets, which may be many: they are put into a table. */

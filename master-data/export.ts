@@ -31,11 +31,7 @@ export async function* exportedLines(
 ): AsyncGenerator<string> {
   for (const file of files) {
     const rows = await connection.stream(selectOf(file, ids));
-    for (
-      let chunk = await rows.fetchChunk();
-      chunk !== null && chunk.rowCount > 0;
-      chunk = await rows.fetchChunk()
-    ) {
+    for await (const chunk of rows) {
       const vector = chunk.getColumnVector(0);
       for (let row = 0; row < chunk.rowCount; row++) {
         const value = vector.getItem(row);

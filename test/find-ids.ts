@@ -2,9 +2,9 @@
  * Looks for texts in every file below a directory, knowing nothing of what the files mean: Parquet files are decoded, with their statistics, and
  * the bytes of all others are searched.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { systemCode } from '../lib/errors/errors.js';
+import { bytesIfThere } from '../lib/files/read-if-there.js';
 import { DuckDBInstance, DuckDBBlobValue, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
 
 /** '<file>: <text>' for each text that stands in a file, ascending. */
@@ -60,14 +60,4 @@ async function contentOf(connection: DuckDBConnection, path: string): Promise<Bu
 
 function bytesOf(value: DuckDBValue): Buffer {
   return value instanceof DuckDBBlobValue ? Buffer.from(value.bytes) : Buffer.from(String(value));
-}
-
-/** Undefined for a file that was removed meanwhile. */
-function bytesIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -395,7 +395,7 @@
       (br_if $next (i32.lt_u (local.get $at) (local.get $registers))))
     (i32.store offset=4 (local.get $union) (i32.const 1)))
 
-  ;; Adds the coupons in [$from, $to); zeros are skipped.
+  ;; Adds the coupons in [$from, $to); zeros are skipped. The last loop is $raise without a call for each coupon.
   (func $add (param $union i32) (param $from i32) (param $to i32)
     (local $coupon i32) (local $slot i32) (local $table i32) (local $mask i32) (local $shift i32) (local $count i32)
     (local.set $table (i32.add (local.get $union) (i32.const 16)))

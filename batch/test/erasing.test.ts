@@ -230,7 +230,7 @@ test('killed at any moment, erasing resumes and loses nothing', async () => {
   assert.ok(gone > 60 && Number.isInteger(gone), `${told}: ${JSON.stringify(record)}`);
 });
 
-test('pageviews that are too old leave answers with a run, and then files, and so do edges that nobody is seen by; late ones are never counted', async () => {
+test('pageviews that are too old leave answers with a run, and then files, and so do edges neither of whose ids is seen; late ones are never counted', async () => {
   const config = { ...makeDataDir({ partitions: 2, sinkMaxRows: 40 }), retentionDays: 30 };
   const { dataDir } = config;
   const keptFrom = Math.floor((testClock() - 30 * dayMs) / dayMs) * dayMs;

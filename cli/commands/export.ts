@@ -157,7 +157,7 @@ async function withDatabase(
   const interrupt = (): void => database.connection.interrupt();
   let repeated: NodeJS.Timeout | undefined;
   // An interrupt has no effect between two statements, so it is repeated until the work has ended: closing a database that is
-  // at work would block for ever.
+  // at work would block forever.
   const onAbort = (): void => void (repeated = setInterval(interrupt, 20));
   signal.addEventListener('abort', onAbort, { once: true });
   try {

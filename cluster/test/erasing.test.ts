@@ -1,7 +1,7 @@
 /** What hosts exchange about erasures, and what is removed from the store without the usual time for readers. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import {
   saveAnswer,
   readAnswer,
@@ -15,17 +15,26 @@ import {
 import { agedEdgesOf, saveAgedEdges } from '../../facts/aged-edges.js';
 import { erasureHashOf } from '../../facts/erasures.js';
 import type { PartitionName } from '../../log/log.js';
-import { SinkSession } from '../../master-data/sink-session.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { makeFixture, pageview } from '../../master-data/test/fixture.js';
 import { BucketErasures } from '../erasures/bucket-erasures.js';
 import { fileKey } from '../master/bucket-manifests.js';
 import { listAll } from '../store/store.js';
 import { makeHost, makeStore, openMaster } from './shared-store.js';
-import { auditFromStore, drain } from './sinks.js';
+import { auditFromStore, drain, openSession } from './sinks.js';
 
 const page: PartitionName = 'pageviews/0';
 const inTwoHours = (): number => Date.now() + 2 * 3_600_000;
+
+/** 40 pageviews of one partition in a store, put there by `host`. */
+async function makeStored(t: TestContext) {
+  const fixture = await makeFixture(t, { partitions: 1 });
+  const store = makeStore();
+  const host = makeHost(store);
+  await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
+  await drain(fixture, host);
+  return { fixture, store, host };
+}
 
 test('hosts hash ids with one key, know the same erasures, and the furthest state stays', async () => {
   const store = makeStore();
@@ -91,19 +100,8 @@ test('a host that has erased ids with another key is told so, and keeps its own'
 });
 
 test('a purge leaves what the newest manifest names; who was suspended has lost', async (t) => {
-  const fixture = await makeFixture(t, { partitions: 1 });
-  const store = makeStore();
-  const host = makeHost(store);
-  await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
-  await drain(fixture, host);
-  const suspended = makeHost(store);
-  const session = await SinkSession.open({
-    dataDir: suspended.dataDir,
-    log: fixture.log,
-    maxRows: 50,
-    intervalMs: 50,
-    shared: suspended.master,
-  });
+  const { fixture, store, host } = await makeStored(t);
+  const session = await openSession(fixture, makeHost(store)); // suspended
   for (let round = 1; round < 30; round++) {
     await fixture.append([pageview(1_000 + round)]);
     await drain(fixture, host);
@@ -125,11 +123,7 @@ test('a purge leaves what the newest manifest names; who was suspended has lost'
 });
 
 test('a purge waits for a file that may be about to be committed, and removes one that was left', async (t) => {
-  const fixture = await makeFixture(t, { partitions: 1 });
-  const store = makeStore();
-  const host = makeHost(store);
-  await fixture.append(Array.from({ length: 40 }, (_, i) => pageview(i)));
-  await drain(fixture, host);
+  const { fixture, store, host } = await makeStored(t);
   const file = takeSnapshot(host.dataDir).files[0] ?? assert.fail();
   const left = fileKey(page, '0000000000000000-0000000000000007-0123456789abcdef.parquet');
   const later = fileKey(page, '0000000000000040-0000000000000047-0123456789abcdef.parquet');

@@ -18,14 +18,13 @@ import {
   type Root,
 } from '../../master-data/manifest.js';
 import { drainLogToMaster } from '../../master-data/role.js';
-import { SinkSession } from '../../master-data/sink-session.js';
 import { takeSnapshot } from '../../master-data/snapshot.js';
 import { equiv, makeFixture, pageview } from '../../master-data/test/fixture.js';
 import { BucketManifests, fileKey } from '../master/bucket-manifests.js';
 import { Shared } from '../shared.js';
 import { listAll } from '../store/store.js';
 import { makeHost, makeStore, openMaster, watch } from './shared-store.js';
-import { auditFromStore, drain, race } from './sinks.js';
+import { auditFromStore, drain, openSession, race } from './sinks.js';
 
 const page: PartitionName = 'pageviews/0';
 
@@ -123,14 +122,7 @@ test('replaced objects are removed after the grace period, and a writer that was
   const appendOne = (i: number): Promise<void> => fixture.append([pageview(i)]);
   await appendOne(0);
   await drain(fixture, host);
-  const suspended = makeHost(store);
-  const session = await SinkSession.open({
-    dataDir: suspended.dataDir,
-    log: fixture.log,
-    maxRows: 50,
-    intervalMs: 50,
-    shared: suspended.master,
-  });
+  const session = await openSession(fixture, makeHost(store)); // suspended
   for (let i = 1; i <= keptManifests + 10; i++) {
     await appendOne(i);
     await drain(fixture, host);

@@ -27,14 +27,15 @@ export async function auditFromStore(fixture: Fixture, store: Store): Promise<Ho
   return host;
 }
 
+/** A session of a sink that commits 50 rows at a time. */
+export function openSession({ log }: Fixture, { dataDir, master }: Host): Promise<SinkSession> {
+  return SinkSession.open({ dataDir, log, maxRows: 50, intervalMs: 50, shared: master });
+}
+
 export async function race(fixture: Fixture, open: () => Store): Promise<void> {
   await fixture.append(Array.from({ length: 1_000 }, (_, i) => pageview(i)));
   const hosts = [makeHost(open()), makeHost(open())];
-  const sessions = await Promise.all(
-    hosts.map(({ dataDir, master }) =>
-      SinkSession.open({ dataDir, log: fixture.log, maxRows: 50, intervalMs: 50, shared: master }),
-    ),
-  );
+  const sessions = await Promise.all(hosts.map((host) => openSession(fixture, host)));
   const until = await fixture.log.latest();
   const signal = new AbortController().signal;
   const outcomes = await Promise.allSettled(sessions.map((session) => session.run({ signal, until })));

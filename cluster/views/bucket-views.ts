@@ -135,11 +135,11 @@ export class BucketViews {
   async removeBefore(id: ViewId, onRemoval: (paths: readonly string[]) => void): Promise<void> {
     const keys = (await listAll(this.#store, 'views/')).map(({ key }) => key);
     const current = await this.#current();
-    const doomed = [...new Set(keys.map(idOf))]
+    const older = [...new Set(keys.map(idOf))]
       .filter(isViewId)
       .filter((one) => one !== current?.id && compareViewIds(one, id) < 0);
-    onRemoval(doomed.map((one) => `views/${one}`));
-    for (const one of doomed)
+    onRemoval(older.map((one) => `views/${one}`));
+    for (const one of older)
       await this.#remove(
         one,
         keys.filter((key) => idOf(key) === one),

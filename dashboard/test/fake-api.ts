@@ -187,12 +187,7 @@ export class FakeApi {
         };
         const series = this.#compared(url, peopleOf);
         const visitors = peopleIn(this.#series(url)) + this.does.extra;
-        const earlier = this.#earlier(url);
-        const compare = earlier && {
-          ...this.#range(earlier),
-          visitors: peopleIn(this.#series(earlier)),
-          overlap: false,
-        };
+        const compare = this.#before(url, (earlier) => ({ visitors: peopleIn(this.#series(earlier)) }));
         return {
           data: { domain, visitors, compare, ...empty, series },
           accuracy: {
@@ -210,28 +205,20 @@ export class FakeApi {
       case '/v1/pageviews': {
         const series = this.#compared(url, (size) => ({ pageviews: size }));
         const pageviews = viewsIn(this.#series(url)) + this.does.extra;
-        const earlier = this.#earlier(url);
-        const compare = earlier && {
-          ...this.#range(earlier),
-          pageviews: viewsIn(this.#series(earlier)),
-          overlap: false,
-        };
+        const compare = this.#before(url, (earlier) => ({ pageviews: viewsIn(this.#series(earlier)) }));
         return { data: { domain, pageviews, compare, ...empty, series }, range: this.#range(url), ...frame };
       }
       case '/v1/visits': {
         const data = { domain, visits: 31_204, bounces: 12_877, through: iso(this.#batchAt) };
         const figures = { bounceRate: 0.412671, pageviewsPerVisit: 2.314, meanDuration: 272.4 };
         const none = { bounceRate: null, pageviewsPerVisit: null, meanDuration: null };
-        const earlier = this.#earlier(url);
-        const compare = earlier && {
-          ...this.#range(earlier),
+        const compare = this.#before(url, () => ({
           visits: 29_000,
           bounces: 13_050,
           bounceRate: 0.45,
           pageviewsPerVisit: 2.2,
           meanDuration: 245,
-          overlap: false,
-        };
+        }));
         return { data: { ...data, compare, ...(empty === undefined ? figures : none) }, ...frame };
       }
       case '/v1/pages': {
@@ -351,6 +338,12 @@ export class FakeApi {
     earlier.searchParams.set('from', iso(start));
     earlier.searchParams.set('to', from);
     return earlier;
+  }
+
+  /** Figures of the period before, as `compare` has them; undefined if that is not asked about. */
+  #before(url: URL, figuresOf: (earlier: URL) => object): object | undefined {
+    const earlier = this.#earlier(url);
+    return earlier && { ...this.#range(earlier), ...figuresOf(earlier), overlap: false };
   }
 
   /** The series with its figures, and those of the period before where that is asked about. */

@@ -24,8 +24,8 @@ export interface LmdbOptions extends Omit<RootDatabaseOptions, 'path' | 'overlap
 
 /**
  * Opens `data.mdb` in the existing directory `dir`, or creates it: then the file, its first pages and its name are
- * durable. Throws the system's error (EISDIR, EACCES, EMFILE, ENOSPC...), or one with LMDB's code MDB_INVALID if the
- * file's meta pages are damaged. Does not check the other pages; see `lmdbDamage`.
+ * durable. Throws the system's error (EACCES, EMFILE, ENOSPC...), or one with LMDB's code MDB_INVALID if one of the
+ * files is none, or the meta pages are damaged. Does not check the other pages; see `lmdbDamage`.
  */
 export function openLmdb<Value, Key extends Buffer | number>(
   dir: string,
